@@ -1,0 +1,252 @@
+//! Clients of AWS services, made for a [`Target`], and their errors in this
+//! library's words.
+//!
+//! A client costs only what its endpoint needs: no TLS for `http://`, no
+//! look-up of credentials or region outside production.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials as Keys;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+pub(crate) use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority,
+};
+pub(crate) use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use crate::target::{Credentials, Endpoint, Target};
+use crate::{Error, Result, Service};
+
+/// What a client of one service is built from.
+pub(crate) struct Connection {
+    /// The address as errors name it.
+    pub at: String,
+    pub endpoint_url: Option<String>,
+    pub region: Region,
+    pub credentials: SharedCredentialsProvider,
+    pub http_client: SharedHttpClient,
+}
+
+impl Connection {
+    /// Gathers what a client of `service` needs, without any request unless
+    /// the SDK's credential chain has to be asked.
+    pub async fn new(target: &Target, service: Service) -> Result<Connection> {
+        let endpoint = match service {
+            Service::Cognito => target.cognito.clone()?.value,
+            _ => target.dynamodb.clone()?.value,
+        };
+        let region = target.region.clone()?.value;
+        let at = endpoint.display(service, &region);
+        let http_client = http_client(&endpoint);
+        let credentials = match target.credentials(&endpoint) {
+            Credentials::Environment => SharedCredentialsProvider::new(Keys::new(
+                target.variable("AWS_ACCESS_KEY_ID").unwrap_or_default(),
+                target.variable("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
+                target.variable("AWS_SESSION_TOKEN").map(str::to_owned),
+                None,
+                "environment",
+            )),
+            Credentials::Dummy => {
+                SharedCredentialsProvider::new(Keys::new("cruddur", "cruddur", None, None, "dummy"))
+            }
+            Credentials::Chain => {
+                let region = Region::new(region.clone());
+                chain(target, region, http_client.clone()).await
+            }
+            Credentials::Missing => {
+                return Err(Error::NotConfigured {
+                    what: format!("AWS_ACCESS_KEY_ID, which {service} at {at} needs,"),
+                    set: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+                });
+            }
+        };
+        Ok(Connection {
+            endpoint_url: match endpoint {
+                Endpoint::Url(url) => Some(url),
+                Endpoint::Aws => None,
+            },
+            at,
+            region: Region::new(region),
+            credentials,
+            http_client,
+        })
+    }
+}
+
+/// Production's credentials come from wherever the AWS CLI would find them.
+async fn chain(
+    target: &Target,
+    region: Region,
+    http_client: SharedHttpClient,
+) -> SharedCredentialsProvider {
+    let config = ProviderConfig::without_region()
+        .with_region(Some(region))
+        .with_http_client(http_client);
+    let mut builder = DefaultCredentialsChain::builder().configure(config);
+    if let Some(profile) = &target.profile {
+        builder = builder.profile_name(profile);
+    }
+    SharedCredentialsProvider::new(builder.build().await)
+}
+
+fn http_client(endpoint: &Endpoint) -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    match endpoint {
+        Endpoint::Url(url) if url.starts_with("http://") => builder.build_http(),
+        _ => builder
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::AwsLc,
+            ))
+            .build_https(),
+    }
+}
+
+/// The SDK's behavior this code was written and tested against.
+pub(crate) fn behavior_version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// How often a request is tried, and how long it waits in between: up to about
+/// ten seconds in all, since a throttled table recovers within seconds.
+pub(crate) fn retry_config() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(8)
+        .with_initial_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(5))
+}
+
+pub(crate) fn timeout_config() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(Duration::from_secs(60))
+        .build()
+}
+
+/// Does not try again where nobody listens: a person who forgot to start the
+/// server wants to hear it at once, and `cruddur wait` is there for waiting.
+#[derive(Debug)]
+pub(crate) struct NobodyListens;
+
+impl ClassifyRetry for NobodyListens {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let refused = context
+            .output_or_error()
+            .and_then(|result| result.err())
+            .and_then(|error| error.as_connector_error())
+            .is_some_and(|error| chain_of(error).any(is_refused));
+        if refused {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "nobody listens"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+fn is_refused(error: &(dyn StdError + 'static)) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+fn chain_of<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The last cause, which is the one that says something: "Connection refused".
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    chain_of(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+/// Says what an SDK call failed of. What a service's own exception means to an
+/// operation (a table that is not there, say) is the caller's to pick out first,
+/// with [`code_of`].
+pub(crate) fn error<E>(service: Service, at: &str, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let at = at.to_owned();
+    match &error {
+        SdkError::ServiceError(context) => {
+            let message = context.err().message().unwrap_or("no reason given");
+            match context.err().code() {
+                None => Error::WrongServer {
+                    service,
+                    at,
+                    cause: format!("it answered HTTP {}", context.raw().status()),
+                },
+                Some(code) if is_about_credentials(code) => Error::Credentials {
+                    service,
+                    at,
+                    cause: format!("{code}: {message}"),
+                },
+                Some(code) => Error::Service {
+                    service,
+                    at,
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                },
+            }
+        }
+        SdkError::ResponseError(context) => Error::WrongServer {
+            service,
+            at,
+            cause: format!(
+                "its answer (HTTP {}) cannot be read",
+                context.raw().status()
+            ),
+        },
+        // The credential providers fail on the way to the connection, too.
+        _ if chain_of(&error).any(|e| e.is::<CredentialsError>()) => Error::Credentials {
+            service,
+            at,
+            cause: root_cause(&error),
+        },
+        _ => Error::Unreachable {
+            service,
+            at,
+            cause: root_cause(&error),
+        },
+    }
+}
+
+/// The name of the exception with which the service answered, if it did.
+pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    error.as_service_error().and_then(|error| error.code())
+}
+
+fn is_about_credentials(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDeniedException"
+            | "ExpiredTokenException"
+            | "IncompleteSignatureException"
+            | "InvalidSignatureException"
+            | "MissingAuthenticationTokenException"
+            | "NotAuthorizedException"
+            | "UnrecognizedClientException"
+    )
+}

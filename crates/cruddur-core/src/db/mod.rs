@@ -1,0 +1,5 @@
+//! The database of users and activities.
+
+mod url;
+
+pub use url::ConnectionUrl;

@@ -1,0 +1,81 @@
+//! The messages table: its schema, its items, and the access patterns.
+
+pub mod item;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::aws::{self, Connection};
+use crate::target::Target;
+use crate::{Result, Service};
+
+/// The index that finds the items of a message group.
+pub const GROUP_INDEX: &str = "message-group-sk-index";
+
+/// A table at an endpoint. Making one sends no request.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    pub(crate) at: String,
+}
+
+impl Table {
+    /// The table that a target names.
+    ///
+    /// # Errors
+    ///
+    /// What the target lacks: an endpoint, a region, credentials.
+    pub async fn connect(target: &Target) -> Result<Table> {
+        let connection = Connection::new(target, Service::DynamoDb).await?;
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws::behavior_version())
+            .region(connection.region)
+            .credentials_provider(connection.credentials)
+            .http_client(connection.http_client)
+            .retry_config(aws::retry_config())
+            .retry_classifier(aws::NobodyListens)
+            .timeout_config(aws::timeout_config());
+        config.set_endpoint_url(connection.endpoint_url);
+        Ok(Table {
+            client: Client::from_conf(config.build()),
+            name: target.table.value.clone(),
+            at: connection.at,
+        })
+    }
+
+    /// The same endpoint, another table.
+    pub fn named(&self, name: &str) -> Table {
+        let name = name.to_owned();
+        Table {
+            name,
+            ..self.clone()
+        }
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The endpoint's address, as errors name it.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Says what a request about this table failed of.
+    pub(crate) fn error<E>(
+        &self,
+        error: aws_sdk_dynamodb::error::SdkError<E, aws::HttpResponse>,
+    ) -> crate::Error
+    where
+        E: std::error::Error + aws::ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        match aws::code_of(&error) {
+            Some("ResourceNotFoundException") => crate::Error::TableNotFound {
+                table: self.name.clone(),
+                at: self.at.clone(),
+            },
+            _ => aws::error(Service::DynamoDb, &self.at, error),
+        }
+    }
+}

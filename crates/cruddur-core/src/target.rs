@@ -1,0 +1,503 @@
+//! What one run talks to, and why.
+//!
+//! Resolved once, by [`Target::resolve`], from values that the caller has
+//! gathered. Left beats right:
+//!
+//! | | development | production |
+//! |---|---|---|
+//! | DynamoDB, Streams | `--endpoint-url`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, the running local stack, `http://localhost:8000` | `--endpoint-url`, the region's AWS endpoint |
+//! | PostgreSQL | `CONNECTION_URL`, `DATABASE_URL`, the running local stack, [`DEFAULT_CONNECTION_URL`] | `PROD_CONNECTION_URL` |
+//! | Cognito | `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, the running local stack, AWS | AWS |
+//! | credentials | the environment's, fixed ones where the endpoint is not AWS | the SDK's default chain |
+//! | region | `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1` | the same without the last |
+//!
+//! What one service lacks is an error only for the command that needs the
+//! service, so each is kept as a result of its own.
+
+use std::collections::HashMap;
+
+use http::Uri;
+
+use crate::db::ConnectionUrl;
+use crate::{Error, Result, Service};
+
+/// The table's name unless `--table` gives another.
+pub const DEFAULT_TABLE: &str = "cruddur-messages";
+/// Where DynamoDB Local listens unless told otherwise.
+pub const DEFAULT_ENDPOINT_URL: &str = "http://localhost:8000";
+/// Where a compose file's PostgreSQL usually listens.
+pub const DEFAULT_CONNECTION_URL: &str = "postgresql://postgres:password@localhost:5432/cruddur";
+/// The region where none is given, in development only.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// Everything a target is resolved from.
+#[derive(Debug, Default, Clone)]
+pub struct Inputs {
+    /// `--prod`.
+    pub production: bool,
+    /// `--region`.
+    pub region: Option<String>,
+    /// `--profile`, or `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// `--endpoint-url`.
+    pub endpoint_url: Option<String>,
+    /// `--table`.
+    pub table: Option<String>,
+    /// The environment's variables.
+    pub variables: HashMap<String, String>,
+    /// The region that the profile's configuration names.
+    pub profile_region: Option<String>,
+    /// The local stack that runs for this folder.
+    pub local: Option<LocalStack>,
+}
+
+/// The addresses of a running local stack.
+#[derive(Debug, Clone)]
+pub struct LocalStack {
+    /// Its data folder.
+    pub folder: String,
+    /// The endpoint of DynamoDB and its Streams.
+    pub dynamodb: String,
+    /// The URL of its database.
+    pub postgres: String,
+    /// The endpoint of Cognito.
+    pub cognito: String,
+    /// The pool that the stack holds.
+    pub user_pool_id: String,
+}
+
+/// A value and the reason it was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice<T> {
+    /// What was chosen.
+    pub value: T,
+    /// The flag, variable or default it came from.
+    pub why: String,
+}
+
+impl<T> Choice<T> {
+    fn new(value: T, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Choice { value, why }
+    }
+}
+
+/// Where an AWS service is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The region's own endpoint.
+    Aws,
+    /// Any other address.
+    Url(String),
+}
+
+/// What signs the requests to one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// The environment's key, its secret and, if it is temporary, its token.
+    Environment,
+    /// Fixed ones, for an endpoint that only wants to see some.
+    Dummy,
+    /// Whatever the SDK's default chain finds.
+    Chain,
+    /// None in the environment, and none may be looked for elsewhere.
+    Missing,
+}
+
+/// What this run talks to.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Whether `--prod` was given.
+    pub production: bool,
+    /// The messages table's name.
+    pub table: Choice<String>,
+    /// The AWS region.
+    pub region: Result<Choice<String>>,
+    /// DynamoDB and its Streams.
+    pub dynamodb: Result<Choice<Endpoint>>,
+    /// The database.
+    pub postgres: Result<Choice<ConnectionUrl>>,
+    /// Cognito.
+    pub cognito: Result<Choice<Endpoint>>,
+    /// The user pool, where one is configured.
+    pub user_pool_id: Option<Choice<String>>,
+    /// The AWS profile, where one is named.
+    pub profile: Option<String>,
+    /// The endpoint variables that are set but not followed because of `--prod`.
+    pub ignored: Vec<&'static str>,
+    variables: HashMap<String, String>,
+}
+
+impl Target {
+    /// Decides what to talk to. Never fails: a service that cannot be decided
+    /// is an error in its own field.
+    pub fn resolve(inputs: Inputs) -> Target {
+        Target {
+            production: inputs.production,
+            table: match &inputs.table {
+                Some(table) => Choice::new(table.clone(), "--table"),
+                None => Choice::new(DEFAULT_TABLE.to_owned(), "the default"),
+            },
+            region: region(&inputs),
+            dynamodb: dynamodb(&inputs),
+            postgres: postgres(&inputs),
+            cognito: cognito(&inputs),
+            user_pool_id: user_pool_id(&inputs),
+            profile: inputs.profile.clone(),
+            ignored: ignored(&inputs),
+            variables: inputs.variables,
+        }
+    }
+
+    /// What signs requests to an endpoint.
+    pub fn credentials(&self, endpoint: &Endpoint) -> Credentials {
+        let given = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+            .iter()
+            .all(|name| self.variable(name).is_some());
+        match endpoint {
+            _ if self.production => Credentials::Chain,
+            _ if given => Credentials::Environment,
+            Endpoint::Url(_) => Credentials::Dummy,
+            Endpoint::Aws => Credentials::Missing,
+        }
+    }
+
+    /// A variable of the environment this target was resolved in; an empty one
+    /// counts as unset, as in the AWS SDKs.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        variable(&self.variables, name)
+    }
+}
+
+fn variable<'a>(variables: &'a HashMap<String, String>, name: &str) -> Option<&'a str> {
+    variables
+        .get(name)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty())
+}
+
+/// The first of these variables that is set, and its name.
+fn first_of<'a>(inputs: &'a Inputs, names: &[&'static str]) -> Option<(&'a str, &'static str)> {
+    names
+        .iter()
+        .find_map(|name| Some((variable(&inputs.variables, name)?, *name)))
+}
+
+fn region(inputs: &Inputs) -> Result<Choice<String>> {
+    if let Some(region) = &inputs.region {
+        return Ok(Choice::new(region.clone(), "--region"));
+    }
+    if let Some((region, name)) = first_of(inputs, &["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+        return Ok(Choice::new(region.to_owned(), name));
+    }
+    if let Some(region) = &inputs.profile_region {
+        let profile = inputs.profile.as_deref().unwrap_or("default");
+        return Ok(Choice::new(region.clone(), format!("profile {profile}")));
+    }
+    if inputs.production {
+        return Err(Error::NotConfigured {
+            what: "the AWS region".to_owned(),
+            set: "--region or AWS_REGION".to_owned(),
+        });
+    }
+    Ok(Choice::new(DEFAULT_REGION.to_owned(), "the default"))
+}
+
+fn dynamodb(inputs: &Inputs) -> Result<Choice<Endpoint>> {
+    if let Some(url) = &inputs.endpoint_url {
+        return endpoint(inputs, url, "--endpoint-url");
+    }
+    if inputs.production {
+        return Ok(Choice::new(Endpoint::Aws, "--prod"));
+    }
+    let variables = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+    if let Some((url, name)) = first_of(inputs, &variables) {
+        return endpoint(inputs, url, name);
+    }
+    if let Some(local) = &inputs.local {
+        return endpoint(inputs, &local.dynamodb, &stack(local));
+    }
+    endpoint(inputs, DEFAULT_ENDPOINT_URL, "the default")
+}
+
+fn cognito(inputs: &Inputs) -> Result<Choice<Endpoint>> {
+    if inputs.production {
+        return Ok(Choice::new(Endpoint::Aws, "--prod"));
+    }
+    let variables = ["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"];
+    if let Some((url, name)) = first_of(inputs, &variables) {
+        return endpoint(inputs, url, name);
+    }
+    match &inputs.local {
+        Some(local) => endpoint(inputs, &local.cognito, &stack(local)),
+        None => Ok(Choice::new(Endpoint::Aws, "the default")),
+    }
+}
+
+fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
+    if inputs.production {
+        let (url, name) =
+            first_of(inputs, &["PROD_CONNECTION_URL"]).ok_or_else(|| Error::NotConfigured {
+                what: "the production database".to_owned(),
+                set: "PROD_CONNECTION_URL".to_owned(),
+            })?;
+        return Ok(Choice::new(ConnectionUrl::parse(url, name)?, name));
+    }
+    let (url, why) = match first_of(inputs, &["CONNECTION_URL", "DATABASE_URL"]) {
+        Some((url, name)) => (url, name.to_owned()),
+        None => match &inputs.local {
+            Some(local) => (local.postgres.as_str(), stack(local)),
+            None => (DEFAULT_CONNECTION_URL, "the default".to_owned()),
+        },
+    };
+    let url = ConnectionUrl::parse(url, &why)?;
+    if let Some(host) = url
+        .hosts()
+        .iter()
+        .find(|host| is_under(host, "rds.amazonaws.com"))
+    {
+        return Err(Error::Refused(format!(
+            "{why} names the database host {host} on Amazon RDS, and --prod was not given"
+        )));
+    }
+    Ok(Choice::new(url, why))
+}
+
+fn user_pool_id(inputs: &Inputs) -> Option<Choice<String>> {
+    let name = "AWS_COGNITO_USER_POOL_ID";
+    if let Some((id, name)) = first_of(inputs, &[name]) {
+        return Some(Choice::new(id.to_owned(), name));
+    }
+    let local = inputs.local.as_ref().filter(|_| !inputs.production)?;
+    Some(Choice::new(local.user_pool_id.clone(), stack(local)))
+}
+
+fn ignored(inputs: &Inputs) -> Vec<&'static str> {
+    if !inputs.production {
+        return Vec::new();
+    }
+    [
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
+    ]
+    .into_iter()
+    .filter(|name| variable(&inputs.variables, name).is_some())
+    .collect()
+}
+
+fn stack(local: &LocalStack) -> String {
+    format!("the local stack in {}", local.folder)
+}
+
+/// Checks an address that someone gave: it must be one, and not production's
+/// unless production was asked for.
+fn endpoint(inputs: &Inputs, url: &str, why: &str) -> Result<Choice<Endpoint>> {
+    let uri = url
+        .parse::<Uri>()
+        .ok()
+        .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")))
+        .filter(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+        .ok_or_else(|| {
+            Error::Usage(format!(
+                "{why} is {url:?}, which is not a URL such as {DEFAULT_ENDPOINT_URL}"
+            ))
+        })?;
+    let host = uri.host().unwrap_or_default();
+    let aws = ["amazonaws.com", "amazonaws.com.cn", "api.aws"];
+    if !inputs.production && aws.iter().any(|domain| is_under(host, domain)) {
+        return Err(Error::Refused(format!(
+            "{why} names the AWS endpoint {host}, and --prod was not given"
+        )));
+    }
+    if inputs.production && uri.scheme_str() == Some("http") && !is_loopback(host) {
+        return Err(Error::Refused(format!(
+            "{why} would send production's requests to {host} without TLS"
+        )));
+    }
+    Ok(Choice::new(Endpoint::Url(url.to_owned()), why))
+}
+
+/// Whether a host is a domain or lies below it, in any spelling DNS allows.
+fn is_under(host: &str, domain: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host.strip_suffix(domain)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+impl Endpoint {
+    /// The address as errors name it.
+    pub fn display(&self, service: Service, region: &str) -> String {
+        match (self, service) {
+            (Endpoint::Url(url), _) => url.clone(),
+            (Endpoint::Aws, Service::Cognito) => {
+                format!("https://cognito-idp.{region}.amazonaws.com")
+            }
+            (Endpoint::Aws, Service::DynamoDbStreams) => {
+                format!("https://streams.dynamodb.{region}.amazonaws.com")
+            }
+            (Endpoint::Aws, _) => format!("https://dynamodb.{region}.amazonaws.com"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(variables: &[(&str, &str)]) -> Inputs {
+        Inputs {
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Inputs::default()
+        }
+    }
+
+    fn local() -> LocalStack {
+        LocalStack {
+            folder: ".cruddur".to_owned(),
+            dynamodb: "http://127.0.0.1:4001".to_owned(),
+            postgres: "postgresql://postgres:secret@127.0.0.1:4002/cruddur".to_owned(),
+            cognito: "http://127.0.0.1:4003".to_owned(),
+            user_pool_id: "us-east-1_local".to_owned(),
+        }
+    }
+
+    fn dynamodb_of(inputs: Inputs) -> String {
+        let choice = Target::resolve(inputs).dynamodb.unwrap();
+        format!(
+            "{} by {}",
+            choice.value.display(Service::DynamoDb, "r"),
+            choice.why
+        )
+    }
+
+    #[test]
+    fn dynamodb_flag_beats_variables_beat_the_stack_beats_the_default() {
+        let mut all = inputs(&[
+            ("AWS_ENDPOINT_URL_DYNAMODB", "http://a"),
+            ("AWS_ENDPOINT_URL", "http://b"),
+        ]);
+        all.local = Some(local());
+        let mut flag = all.clone();
+        flag.endpoint_url = Some("http://flag".to_owned());
+        assert_eq!(dynamodb_of(flag), "http://flag by --endpoint-url");
+        assert_eq!(
+            dynamodb_of(all.clone()),
+            "http://a by AWS_ENDPOINT_URL_DYNAMODB"
+        );
+        all.variables.remove("AWS_ENDPOINT_URL_DYNAMODB");
+        assert_eq!(dynamodb_of(all.clone()), "http://b by AWS_ENDPOINT_URL");
+        all.variables
+            .insert("AWS_ENDPOINT_URL".to_owned(), String::new());
+        assert_eq!(
+            dynamodb_of(all.clone()),
+            "http://127.0.0.1:4001 by the local stack in .cruddur"
+        );
+        all.local = None;
+        assert_eq!(dynamodb_of(all), "http://localhost:8000 by the default");
+    }
+
+    #[test]
+    fn production_ignores_inherited_endpoints_and_says_so() {
+        let mut inputs = inputs(&[
+            ("AWS_ENDPOINT_URL", "http://b"),
+            ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "http://c"),
+            ("CONNECTION_URL", "postgresql://localhost/dev"),
+        ]);
+        inputs.local = Some(local());
+        inputs.production = true;
+        let target = Target::resolve(inputs);
+        assert_eq!(target.dynamodb.unwrap().value, Endpoint::Aws);
+        assert_eq!(target.cognito.unwrap().value, Endpoint::Aws);
+        assert_eq!(
+            target.ignored,
+            [
+                "AWS_ENDPOINT_URL",
+                "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"
+            ]
+        );
+        assert!(matches!(target.postgres, Err(Error::NotConfigured { .. })));
+        assert!(matches!(target.region, Err(Error::NotConfigured { .. })));
+        assert_eq!(target.user_pool_id, None);
+    }
+
+    #[test]
+    fn cognito_does_not_follow_the_endpoint_that_names_dynamodb() {
+        let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", "http://localhost:8000")]));
+        assert_eq!(target.cognito.unwrap().value, Endpoint::Aws);
+    }
+
+    #[test]
+    fn production_is_reached_only_by_asking_for_it() {
+        for url in [
+            "https://dynamodb.us-east-1.amazonaws.com",
+            "https://DynamoDB.us-east-1.AMAZONAWS.com.",
+            "https://dynamodb.cn-north-1.amazonaws.com.cn",
+            "https://dynamodb.us-east-1.api.aws",
+        ] {
+            let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
+            assert!(matches!(target.dynamodb, Err(Error::Refused(_))), "{url}");
+        }
+        let url = "postgresql://u:p@db.abc.us-east-1.rds.amazonaws.com/cruddur";
+        let target = Target::resolve(inputs(&[("CONNECTION_URL", url)]));
+        assert!(matches!(target.postgres, Err(Error::Refused(_))));
+    }
+
+    #[test]
+    fn production_takes_plain_http_to_this_machine_only() {
+        for (url, allowed) in [
+            ("http://localhost:8000", true),
+            ("http://[::1]:8000", true),
+            ("http://10.0.0.7:8000", false),
+            ("https://10.0.0.7:8000", true),
+        ] {
+            let target = Target::resolve(Inputs {
+                production: true,
+                endpoint_url: Some(url.to_owned()),
+                ..Inputs::default()
+            });
+            assert_eq!(target.dynamodb.is_ok(), allowed, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_url_is_an_error_of_usage() {
+        for url in [
+            "localhost:8000",
+            "ftp://localhost",
+            "http://",
+            "::",
+            "http:///x",
+        ] {
+            let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
+            assert!(matches!(target.dynamodb, Err(Error::Usage(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_the_environments_or_dummy_ones_but_never_looked_up() {
+        let url = Endpoint::Url("http://localhost:8000".to_owned());
+        let bare = Target::resolve(inputs(&[]));
+        assert_eq!(bare.credentials(&url), Credentials::Dummy);
+        assert_eq!(bare.credentials(&Endpoint::Aws), Credentials::Missing);
+        let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+        let given = Target::resolve(inputs(&keys));
+        assert_eq!(given.credentials(&url), Credentials::Environment);
+        let production = Target::resolve(Inputs {
+            production: true,
+            ..inputs(&keys)
+        });
+        assert_eq!(production.credentials(&Endpoint::Aws), Credentials::Chain);
+    }
+}

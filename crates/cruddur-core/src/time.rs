@@ -1,0 +1,113 @@
+//! Times as they stand in keys, and as people give them.
+//!
+//! A key's time is UTC with six digits of fraction and a numeric offset,
+//! `2023-03-24T09:45:01.561513+00:00`, so that the order of texts is the order
+//! of times and Python's `%Y-%m-%dT%H:%M:%S.%f%z` reads it.
+
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SubsecRound, TimeZone, Utc};
+
+use crate::{Error, Result};
+
+/// Formats an instant as it stands in a key. Digits below a microsecond are cut.
+pub fn to_key(time: DateTime<Utc>) -> String {
+    time.trunc_subsecs(6)
+        .format("%Y-%m-%dT%H:%M:%S%.6f+00:00")
+        .to_string()
+}
+
+/// Reads a time of any offset, as older items carry them.
+///
+/// `None` where the text is no time.
+pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text)
+        .or_else(|_| DateTime::<FixedOffset>::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .ok()
+        .map(|time| time.to_utc())
+}
+
+/// Reads a time that a person gave: RFC 3339, such as `2023-03-24T09:45:01Z`.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for anything else.
+pub fn parse_given(text: &str) -> Result<DateTime<Utc>> {
+    parse_instant(text).ok_or_else(|| {
+        Error::Usage(format!(
+            "{text:?} is not a time such as 2023-03-24T09:45:01Z"
+        ))
+    })
+}
+
+/// A year of keys: four digits, 0001 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Year(i32);
+
+impl std::str::FromStr for Year {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(year @ 1..=9999) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Year(year))
+            }
+            _ => Err("a year has four digits, such as 2023".to_owned()),
+        }
+    }
+}
+
+impl Year {
+    /// The year of an instant, in UTC as keys are.
+    pub fn of(time: DateTime<Utc>) -> Year {
+        Year(time.year())
+    }
+
+    /// The instants at which the year begins, and the next one does.
+    pub fn bounds(self) -> (DateTime<Utc>, DateTime<Utc>) {
+        (new_year(self.0), new_year(self.0 + 1))
+    }
+}
+
+impl std::fmt::Display for Year {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04}", self.0)
+    }
+}
+
+fn new_year(year: i32) -> DateTime<Utc> {
+    let day = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MAX);
+    Utc.from_utc_datetime(&day.and_time(chrono::NaiveTime::MIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_six_digits_and_a_numeric_offset() {
+        let time = Utc.with_ymd_and_hms(2023, 3, 24, 9, 45, 1).unwrap();
+        assert_eq!(to_key(time), "2023-03-24T09:45:01.000000+00:00");
+        let time = parse_instant("2023-03-24T09:45:01.561513789Z").unwrap();
+        assert_eq!(to_key(time), "2023-03-24T09:45:01.561513+00:00");
+    }
+
+    #[test]
+    fn any_offset_is_read_as_its_instant() {
+        let key = "2023-03-24T09:45:01.561513+00:00";
+        for text in [
+            "2023-03-24T05:45:01.561513-04:00",
+            "2023-03-24T05:45:01.561513-0400",
+            "2023-03-24T09:45:01.561513Z",
+        ] {
+            assert_eq!(to_key(parse_instant(text).unwrap()), key, "{text}");
+        }
+        assert_eq!(parse_instant("yesterday"), None);
+    }
+
+    #[test]
+    fn a_year_is_four_digits() {
+        assert_eq!("2023".parse(), Ok(Year(2023)));
+        for text in ["20x3", "0000", "23", "+202", "02023", ""] {
+            assert!(text.parse::<Year>().is_err(), "{text}");
+        }
+    }
+}
