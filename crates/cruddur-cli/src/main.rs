@@ -1,1 +1,18 @@
-fn main() {}
+//! The binary `cruddur`: arguments in, results out, and the exit status.
+//!
+//! `run` in [`app`] is the one place that parses, prints an error and decides
+//! the exit status; [`context`] settles the target; a file in [`commands`] is
+//! a command; [`ui`] is the only module that prints.
+
+mod app;
+mod args;
+mod commands;
+mod context;
+mod error;
+mod ui;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    app::run()
+}

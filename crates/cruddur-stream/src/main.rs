@@ -1,1 +1,3 @@
+//! The AWS Lambda function that keeps conversations up to date.
+
 fn main() {}

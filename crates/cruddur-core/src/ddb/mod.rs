@@ -79,3 +79,16 @@ impl Table {
         }
     }
 }
+
+impl Table {
+    /// The names of every table of the endpoint, to the last page.
+    pub async fn list_tables(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        let mut pages = self.client.list_tables().into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.error(error))?;
+            names.extend(page.table_names.unwrap_or_default());
+        }
+        Ok(names)
+    }
+}

@@ -1,0 +1,99 @@
+//! The life of one run, from the arguments to the exit status.
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::args::Cli;
+use crate::commands;
+use crate::context::Context;
+use crate::error;
+use crate::ui::Ui;
+
+/// Parses, runs, prints the error if there is one, and says how it ended.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(error),
+    };
+    let ui = Ui::new(&cli.global);
+    let context = match Context::new(cli.global, ui) {
+        Ok(context) => context,
+        Err(failure) => return error::report(&ui, false, &failure),
+    };
+    let result = execute(&context, cli.command);
+    match result {
+        Ok(code) => code,
+        Err(failure) => error::report(&context.ui, context.target.production, &failure),
+    }
+}
+
+fn execute(context: &Context, command: commands::Command) -> anyhow::Result<ExitCode> {
+    let runtime = if command.serves() {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?
+    } else {
+        // One request after another needs no threads, and starts without any.
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+    };
+    let result = if command.ends_by_itself() {
+        runtime.block_on(unless_interrupted(commands::run(context, command)))
+    } else {
+        runtime.block_on(commands::run(context, command))
+    };
+    // A statement that still runs on a thread of its own is not waited for:
+    // its connection closes with the process and the server rolls it back.
+    runtime.shutdown_background();
+    result
+}
+
+/// Drops the command's work when the person or the system asks to stop.
+async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::select! {
+        result = work => result,
+        () = interrupted() => Err(cruddur_core::Error::Interrupted.into()),
+    }
+}
+
+/// Returns on Ctrl-C or SIGTERM.
+pub async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Without handlers the signals end the process as they always do.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Prints what clap has to say: help and version to stdout, errors to stderr.
+fn usage(mut error: clap::Error) -> ExitCode {
+    let last = std::env::args().next_back();
+    if last.as_deref() == Some("prod")
+        && matches!(
+            error.kind(),
+            ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand
+        )
+    {
+        let command = <Cli as clap::CommandFactory>::command();
+        error = clap::Error::raw(
+            ErrorKind::UnknownArgument,
+            "the argument `prod` is no longer taken: use the flag --prod\n",
+        )
+        .with_cmd(&command);
+    }
+    // Nothing is left to tell anyone if even this cannot be printed.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::FAILED))
+}

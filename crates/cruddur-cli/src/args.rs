@@ -1,0 +1,78 @@
+//! What can be typed.
+
+use clap::{Args, Parser, ValueEnum};
+
+use crate::commands::Command;
+
+/// Run the data of Cruddur: users in PostgreSQL, messages in DynamoDB, sign-ins in Cognito
+///
+/// Without --prod everything goes to development: the local stack, or the
+/// servers that the variables name. `cruddur target` shows which, and why.
+#[derive(Debug, Parser)]
+#[command(name = "cruddur", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The flags that every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Talk to production: AWS and PROD_CONNECTION_URL
+    #[arg(long, global = true)]
+    pub prod: bool,
+    /// The AWS region
+    #[arg(long, global = true)]
+    pub region: Option<String>,
+    /// The AWS profile; without --prod only its region is used
+    #[arg(long, global = true)]
+    pub profile: Option<String>,
+    /// The address of DynamoDB and its Streams
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// The messages table [default: cruddur-messages]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub table: Option<String>,
+    /// How results are printed
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub output: Output,
+    /// When to use color
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say on stderr what is talked to
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Never ask; fail where an answer would be needed
+    #[arg(long, global = true)]
+    pub no_input: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON value a line
+    Jsonl,
+}
+
+/// When to use color.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}

@@ -1,0 +1,46 @@
+//! One file a command: its arguments and its function. A group is a folder.
+
+mod completions;
+mod ddb;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+
+/// A command or a group of commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a run talks to, and why
+    Target(target::TargetArgs),
+    /// The messages table in DynamoDB
+    #[command(subcommand)]
+    Ddb(ddb::DdbCommand),
+    /// Print the completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+impl Command {
+    /// Whether the command serves others, so that threads are worth having.
+    pub fn serves(&self) -> bool {
+        false
+    }
+
+    /// Whether Ctrl-C may simply drop the command's work. The others see to
+    /// the signal themselves, since they have something to end in order.
+    pub fn ends_by_itself(&self) -> bool {
+        true
+    }
+}
+
+/// Runs a command to its end.
+pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Target(args) => target::target(context, &args),
+        Command::Ddb(command) => ddb::run(context, command).await,
+        Command::Completions(args) => completions::completions(&args),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,190 @@
+//! The only module that prints: results to stdout, everything else to stderr.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::args::{Color, Global, Output};
+
+/// How this run talks to its person or program.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    /// The form of results.
+    pub output: Output,
+    quiet: bool,
+    /// Whether the person wants to know more.
+    pub verbose: bool,
+    color: bool,
+    /// Whether a question can be asked: stdin and stderr are terminals, and
+    /// `--no-input` was not given.
+    pub can_ask: bool,
+    /// Whether a bar may be drawn.
+    pub bars: bool,
+    /// The terminal's width, where stdout is one.
+    width: Option<u16>,
+}
+
+impl Ui {
+    /// Looks at the flags, the streams and `NO_COLOR`.
+    pub fn new(global: &Global) -> Ui {
+        let stderr = io::stderr().is_terminal();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Ui {
+            output: global.output,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color: match global.color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => stderr && !no_color,
+            },
+            can_ask: !global.no_input && stderr && io::stdin().is_terminal(),
+            bars: stderr && !global.quiet,
+            width: width(),
+        }
+    }
+
+    /// Says what is going on.
+    pub fn status(&self, text: impl Display) {
+        if !self.quiet {
+            self.to_stderr(text);
+        }
+    }
+
+    /// Says something that the person may want to act on.
+    pub fn warning(&self, text: impl Display) {
+        self.to_stderr(format_args!("{} {text}", self.paint("33", "warning:")));
+    }
+
+    /// Says why the run failed.
+    pub fn error(&self, text: impl Display) {
+        self.to_stderr(format_args!("{} {text}", self.paint("1;31", "error:")));
+    }
+
+    /// Says what to do about it.
+    pub fn hint(&self, text: impl Display) {
+        self.to_stderr(format_args!("{} {text}", self.paint("36", "hint:")));
+    }
+
+    /// Asks a question and returns the answer without the spaces around it.
+    pub fn ask(&self, question: impl Display) -> io::Result<String> {
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{question} ")?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Prints one result: as JSON, or in the form for people that `human` writes.
+    pub fn show<T: Serialize>(
+        &self,
+        value: &T,
+        human: impl FnOnce(&mut Out) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut out = self.out();
+        match self.output {
+            Output::Table => human(&mut out)?,
+            Output::Json => json(&mut out, value, true)?,
+            Output::Jsonl => json(&mut out, value, false)?,
+        }
+        out.flush()
+    }
+
+    /// Prints a list: as one JSON array, one value a line, or for people.
+    pub fn list<T: Serialize>(
+        &self,
+        values: &[T],
+        human: impl FnOnce(&mut Out) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.output != Output::Jsonl {
+            return self.show(&values, human);
+        }
+        let mut out = self.out();
+        for value in values {
+            json(&mut out, value, false)?;
+        }
+        out.flush()
+    }
+
+    /// Stdout, locked and buffered, for results that come in pieces.
+    pub fn out(&self) -> Out {
+        BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+    }
+
+    /// An empty table of the terminal's width with these headings.
+    pub fn table(&self, headings: &[&str]) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(headings.iter().map(|heading| heading.to_uppercase()));
+        match self.width {
+            Some(width) => {
+                table.set_content_arrangement(ContentArrangement::Dynamic);
+                table.set_width(width);
+            }
+            None => {
+                table.set_content_arrangement(ContentArrangement::Disabled);
+            }
+        }
+        table
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.color {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn to_stderr(&self, text: impl Display) {
+        // Where stderr is closed there is nobody left to tell.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// Buffered stdout.
+pub type Out = BufWriter<StdoutLock<'static>>;
+
+/// Writes a table without the spaces that pad its right edge.
+pub fn write_table(out: &mut Out, table: &Table) -> io::Result<()> {
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Text from the data, made safe for a terminal: line breaks stay, other
+/// control characters (an escape sequence, say) are shown as `�`.
+pub fn printable(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .chars()
+        .map(|c| match c {
+            '\n' => c,
+            '\t' => ' ',
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c => c,
+        })
+        .collect()
+}
+
+fn json<T: Serialize>(out: &mut Out, value: &T, pretty: bool) -> io::Result<()> {
+    let result = if pretty {
+        serde_json::to_writer_pretty(&mut *out, value)
+    } else {
+        serde_json::to_writer(&mut *out, value)
+    };
+    result.map_err(io::Error::from)?;
+    writeln!(out)
+}
+
+/// The width to wrap at: the terminal's, or that of `COLUMNS` where stdout is
+/// none. Without either nothing is wrapped, so that programs see whole lines.
+fn width() -> Option<u16> {
+    match terminal_size::terminal_size_of(io::stdout()) {
+        Some((terminal_size::Width(width), _)) => Some(width),
+        None => std::env::var("COLUMNS").ok()?.parse().ok(),
+    }
+}
