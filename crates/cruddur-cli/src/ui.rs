@@ -109,6 +109,20 @@ impl Ui {
         out.flush()
     }
 
+    /// Prints a list that comes with figures about it: as one JSON object, its
+    /// items one a line, or for people.
+    pub fn found<T: Serialize, I: Serialize>(
+        &self,
+        value: &T,
+        items: &[I],
+        human: impl FnOnce(&mut Out) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.output {
+            Output::Jsonl => self.list(items, human),
+            _ => self.show(value, human),
+        }
+    }
+
     /// Stdout, locked and buffered, for results that come in pieces.
     pub fn out(&self) -> Out {
         BufWriter::with_capacity(64 * 1024, io::stdout().lock())
@@ -151,7 +165,12 @@ pub type Out = BufWriter<StdoutLock<'static>>;
 /// Writes a table without the spaces that pad its right edge.
 pub fn write_table(out: &mut Out, table: &Table) -> io::Result<()> {
     for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
+        // The first column's padding would indent the whole table.
+        writeln!(
+            out,
+            "{}",
+            line.strip_prefix(' ').unwrap_or(&line).trim_end()
+        )?;
     }
     Ok(())
 }
