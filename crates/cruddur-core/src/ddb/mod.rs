@@ -1,6 +1,7 @@
 //! The messages table: its schema, its items, and the access patterns.
 
 pub mod item;
+pub mod patterns;
 
 use aws_sdk_dynamodb::Client;
 
