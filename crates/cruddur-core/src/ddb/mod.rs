@@ -1,6 +1,8 @@
 //! The messages table: its schema, its items, and the access patterns.
 
 pub mod item;
+pub mod json;
+pub mod limits;
 
 use aws_sdk_dynamodb::Client;
 
