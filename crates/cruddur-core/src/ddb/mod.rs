@@ -2,6 +2,8 @@
 
 pub mod item;
 pub mod patterns;
+pub mod json;
+pub mod limits;
 
 use aws_sdk_dynamodb::Client;
 
