@@ -1,9 +1,12 @@
 //! The messages table: its schema, its items, and the access patterns.
 
+pub(crate) mod groups;
 pub mod item;
-pub mod patterns;
 pub mod json;
 pub mod limits;
+pub mod messages;
+pub mod patterns;
+pub(crate) mod transaction;
 
 use aws_sdk_dynamodb::Client;
 
