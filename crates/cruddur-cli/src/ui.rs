@@ -78,6 +78,25 @@ impl Ui {
         Ok(answer.trim().to_owned())
     }
 
+    /// Goes on only if the answer to `question` is `expected`; where nobody can
+    /// be asked, `flag` has to have been given.
+    pub fn confirm(
+        &self,
+        question: impl Display,
+        expected: &str,
+        flag: &str,
+    ) -> anyhow::Result<()> {
+        if !self.can_ask {
+            let needed = format!("this needs {flag} where nobody can be asked");
+            return Err(cruddur_core::Error::Refused(needed).into());
+        }
+        if self.ask(question)? != expected {
+            let refused = "not confirmed, so nothing was changed".to_owned();
+            return Err(cruddur_core::Error::Refused(refused).into());
+        }
+        Ok(())
+    }
+
     /// Prints one result: as JSON, or in the form for people that `human` writes.
     pub fn show<T: Serialize>(
         &self,

@@ -1,0 +1,7 @@
+//! The tests that run the real engines, each in a folder and on ports of its own.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
+mod list_users;
+mod stack;
+mod support;
