@@ -54,11 +54,11 @@ impl Table {
         now: DateTime<Utc>,
     ) -> Result<Message> {
         not_empty(text)?;
-        let mut items = self.group_items_by_index(&group.to_string()).await?;
+        let id = group.to_string();
+        let mut items = self.group_items_by_index(&id).await?;
         if !items.iter().any(|item| item.owner == sender.uuid) {
             // The index may not have it yet.
-            let own = self.group_items_of(&sender.uuid, &group.to_string());
-            items.extend(own.await?);
+            items.extend(self.group_items_of(&sender.uuid, &id).await?);
         }
         let own = items.iter().filter(|item| item.owner == sender.uuid);
         let Some(last) = own.map(GroupItem::at).max() else {
