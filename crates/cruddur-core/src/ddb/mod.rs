@@ -5,10 +5,14 @@ pub mod import;
 pub mod item;
 pub mod json;
 pub mod limits;
+pub mod messages;
 pub mod patterns;
 mod retry;
 pub mod scan;
 pub mod schema;
+
+pub(crate) mod groups;
+pub(crate) mod transaction;
 
 use aws_sdk_dynamodb::Client;
 
