@@ -91,6 +91,7 @@ fn status(error: &Error) -> u8 {
         | Error::TableIncomplete { .. }
         | Error::SchemaNotLoaded { .. }
         | Error::DatabaseInUse { .. }
+        | Error::GroupExists { .. }
         | Error::Input { .. }
         | Error::Service { .. }
         | Error::Failed(_) => FAILED,
