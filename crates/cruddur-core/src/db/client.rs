@@ -270,7 +270,7 @@ fn plain(cause: &str) -> String {
         "the server's certificate is for another name"
     } else if about("Expired") || about("expired") {
         "the server's certificate has expired"
-    } else if about("UnknownIssuer") {
+    } else if about("UnknownIssuer") || about("BadSignature") {
         "the server's certificate is of an authority that is not trusted here"
     } else if about("server does not support TLS") {
         "the server offers no TLS, and sslmode asks for it"
