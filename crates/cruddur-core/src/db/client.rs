@@ -151,7 +151,7 @@ impl Database {
     }
 
     fn open(&self) -> Result<Client> {
-        let config: postgres::Config = self.url.config().into();
+        let config = self.url.config();
         let client = match tls::connector(&self.url)? {
             Some(tls) => config.connect(tls),
             None => config.connect(NoTls),

@@ -121,7 +121,7 @@ async fn an_older_table_gets_what_it_lacks_and_keeps_its_rows() {
 async fn the_first_error_is_told_with_its_line_and_nothing_stays() {
     let database = empty().await;
     for (text, line, words) in [
-        ("create table a (b int);\n\nselect é,\n  c;", 4, "c"),
+        ("create table a (b int);\n\nselect 'é',\n  c;", 4, "c"),
         (
             "create table a (b int primary key);\n-- \ninsert into a\n values (1), (1);",
             3,
