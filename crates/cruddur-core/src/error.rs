@@ -88,8 +88,9 @@ pub enum Error {
         /// The endpoint.
         at: String,
     },
-    /// The table is there but its keys are others, so it cannot be used or mended.
-    #[error("table {table} at {at} has another key schema: {}", differences.join("; "))]
+    /// The table is there but its keys, index or stream are others, and adding
+    /// something does not mend that.
+    #[error("table {table} at {at} is not the messages table: {}", differences.join("; "))]
     TableDiffers {
         /// The table's name.
         table: String,
@@ -153,6 +154,16 @@ pub enum Error {
         pool: String,
         /// The endpoint.
         at: String,
+    },
+    /// Two people have a message group already.
+    #[error("{sender} and {receiver} already have the message group {message_group_uuid}")]
+    GroupExists {
+        /// Who was to begin one.
+        sender: String,
+        /// With whom.
+        receiver: String,
+        /// The group they have.
+        message_group_uuid: String,
     },
     /// Something else that was named does not exist.
     #[error("{0}")]

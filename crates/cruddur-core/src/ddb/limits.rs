@@ -1,0 +1,163 @@
+//! DynamoDB's limits on an item, checked before it is sent.
+//!
+//! They are AWS's, from "Constraints in Amazon DynamoDB" and "DynamoDB item
+//! sizes and formats". A batch with one item beyond them is refused whole, so
+//! it is worth knowing beforehand which one it is.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::item::Item;
+
+/// The largest item, in bytes as [`item_size`] counts them.
+pub const MAX_ITEM_SIZE: usize = 400 * 1024;
+/// The largest partition key, in bytes.
+const MAX_PARTITION_KEY: usize = 2048;
+/// The largest sort key, in bytes.
+const MAX_SORT_KEY: usize = 1024;
+
+/// The size of an item in bytes, as DynamoDB counts it for its limits and its
+/// capacity units. Numbers are counted at AWS's "approximately".
+pub fn item_size(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + value_size(value))
+        .sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    use AttributeValue as V;
+    match value {
+        V::S(text) => text.len(),
+        V::N(digits) => number_size(digits),
+        V::B(bytes) => bytes.as_ref().len(),
+        V::Ss(texts) => texts.iter().map(String::len).sum(),
+        V::Ns(numbers) => numbers.iter().map(|digits| number_size(digits)).sum(),
+        V::Bs(blobs) => blobs.iter().map(|blob| blob.as_ref().len()).sum(),
+        // Three bytes for the container, one for each of its elements.
+        V::M(map) => 3 + map.len() + item_size(map),
+        V::L(list) => 3 + list.len() + list.iter().map(value_size).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// A byte for two significant digits, and one more; another for a sign.
+fn number_size(digits: &str) -> usize {
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    let negative = mantissa.starts_with('-');
+    let significant = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    significant.div_ceil(2) + 1 + usize::from(negative)
+}
+
+/// Says why the messages table would refuse an item.
+///
+/// # Errors
+///
+/// A sentence, without where the item came from.
+pub fn check_item(item: &Item) -> Result<(), String> {
+    check_key(item, "pk", MAX_PARTITION_KEY)?;
+    check_key(item, "sk", MAX_SORT_KEY)?;
+    // The index takes the item only where its key is a string, and DynamoDB
+    // refuses the item where it is there but is none.
+    if item.contains_key("message_group_uuid") {
+        check_key(item, "message_group_uuid", MAX_PARTITION_KEY)?;
+    }
+    for (name, value) in item {
+        check_value(value).map_err(|error| format!("{name:?} {error}"))?;
+    }
+    match item_size(item) {
+        0..=MAX_ITEM_SIZE => Ok(()),
+        size => Err(format!(
+            "the item has {size} bytes, and DynamoDB takes {MAX_ITEM_SIZE} (400 KB)"
+        )),
+    }
+}
+
+fn check_key(item: &Item, name: &str, limit: usize) -> Result<(), String> {
+    let Some(value) = item.get(name) else {
+        return Err(format!("the item has no {name:?}"));
+    };
+    let AttributeValue::S(text) = value else {
+        return Err(format!("{name:?} is a key and has to be a string"));
+    };
+    match text.len() {
+        0 => Err(format!("{name:?} is a key and cannot be empty")),
+        len if len > limit => Err(format!(
+            "{name:?} has {len} bytes, and DynamoDB takes {limit}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_value(value: &AttributeValue) -> Result<(), &'static str> {
+    use AttributeValue as V;
+    match value {
+        V::Ss(set) => check_set(set.iter().map(String::as_bytes)),
+        V::Ns(set) => check_set(set.iter().map(String::as_bytes)),
+        V::Bs(set) => check_set(set.iter().map(AsRef::as_ref)),
+        V::L(list) => list.iter().try_for_each(check_value),
+        V::M(map) => map.values().try_for_each(check_value),
+        _ => Ok(()),
+    }
+}
+
+fn check_set<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), &'static str> {
+    let mut values: Vec<_> = values.collect();
+    if values.is_empty() {
+        return Err("holds a set without values, which DynamoDB refuses");
+    }
+    values.sort_unstable();
+    if values.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("holds a set with the same value twice, which DynamoDB refuses");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ddb::json::parse_typed;
+
+    fn complaint(text: &str) -> String {
+        check_item(&parse_typed(text).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn an_item_needs_its_keys_and_proper_sets() {
+        for (text, expected) in [
+            (r#"{"pk":{"S":"1"}}"#, "no \"sk\""),
+            (r#"{"pk":{"N":"1"},"sk":{"S":"1"}}"#, "has to be a string"),
+            (r#"{"pk":{"S":""},"sk":{"S":"1"}}"#, "cannot be empty"),
+            (
+                r#"{"pk":{"S":"1"},"sk":{"S":"1"},"message_group_uuid":{"N":"1"}}"#,
+                "has to be a string",
+            ),
+            (
+                r#"{"pk":{"S":"1"},"sk":{"S":"1"},"a":{"SS":[]}}"#,
+                "without values",
+            ),
+            (
+                r#"{"pk":{"S":"1"},"sk":{"S":"1"},"a":{"L":[{"NS":["1","1"]}]}}"#,
+                "twice",
+            ),
+        ] {
+            let error = complaint(text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        let long = "x".repeat(1025);
+        assert!(
+            complaint(&format!(r#"{{"pk":{{"S":"1"}},"sk":{{"S":"{long}"}}}}"#)).contains("1025")
+        );
+    }
+
+    #[test]
+    fn four_hundred_kilobytes_count_names_and_values() {
+        let item = |bytes: usize| {
+            let text = "x".repeat(bytes);
+            format!(r#"{{"pk":{{"S":"1"}},"sk":{{"S":"1"}},"a":{{"S":"{text}"}}}}"#)
+        };
+        // pk and sk take three bytes each, the name "a" one.
+        let fits = parse_typed(&item(MAX_ITEM_SIZE - 7)).unwrap();
+        assert_eq!(item_size(&fits), MAX_ITEM_SIZE);
+        assert_eq!(check_item(&fits), Ok(()));
+        assert!(complaint(&item(MAX_ITEM_SIZE - 6)).contains("400 KB"));
+    }
+}
