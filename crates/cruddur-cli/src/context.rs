@@ -4,10 +4,11 @@
 //! file are read; [`Target::resolve`] decides what to make of them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cruddur_core::target::{Inputs, Target};
+use cruddur_core::target::{Inputs, LocalStack, Target};
+use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
 use crate::ui::Ui;
@@ -20,6 +21,7 @@ pub struct Context {
     pub target: Target,
     /// The folder the command was started in.
     pub folder: PathBuf,
+    global: Global,
 }
 
 impl Context {
@@ -30,16 +32,16 @@ impl Context {
         let variables: HashMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let profile = global
-            .profile
-            .or_else(|| variables.get("AWS_PROFILE").cloned());
+        let flags = global.clone();
         let mut inputs = Inputs {
-            production: global.prod,
-            region: global.region,
-            profile,
-            endpoint_url: global.endpoint_url,
-            table: global.table,
-            local: None,
+            production: flags.prod,
+            region: flags.region,
+            profile: flags
+                .profile
+                .or_else(|| variables.get("AWS_PROFILE").cloned()),
+            endpoint_url: flags.endpoint_url,
+            table: flags.table,
+            local: local_stack(&folder, &ui),
             profile_region: None,
             variables,
         };
@@ -50,7 +52,36 @@ impl Context {
         for name in &target.ignored {
             ui.warning(format_args!("{name} is ignored with --prod"));
         }
-        Ok(Context { ui, target, folder })
+        Ok(Context {
+            ui,
+            target,
+            folder,
+            global,
+        })
+    }
+
+    /// Looks again, after the local stack was started.
+    pub fn renewed(&self) -> anyhow::Result<Context> {
+        Context::new(self.global.clone(), self.ui)
+    }
+}
+
+/// The addresses of the stack that runs in this folder or above it.
+fn local_stack(folder: &Path, ui: &Ui) -> Option<LocalStack> {
+    let dir = StackDir::find(folder)?;
+    match dir.status() {
+        Ok(Status::Running(state)) => Some(LocalStack {
+            folder: dir.path().display().to_string(),
+            dynamodb: state.dynamodb.url.clone(),
+            postgres: state.connection_url(),
+            cognito: state.cognito.url.clone(),
+            user_pool_id: state.cognito.user_pool_id,
+        }),
+        Ok(_) => None,
+        Err(error) => {
+            ui.warning(format_args!("the local stack is passed over: {error}"));
+            None
+        }
     }
 }
 

@@ -30,6 +30,9 @@ pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     ui.error(format_args!("{failure:#}"));
+    if let Some(error) = failure.downcast_ref::<cruddur_local::Error>() {
+        return report_local(ui, error);
+    }
     let Some(error) = failure.chain().find_map(|e| e.downcast_ref::<Error>()) else {
         return ExitCode::from(FAILED);
     };
@@ -42,6 +45,23 @@ pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
         ui.hint(hint);
     }
     ExitCode::from(status(error))
+}
+
+fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
+    use cruddur_local::Error;
+    for line in error.log() {
+        ui.status(line);
+    }
+    if let Some(hint) = error.hint() {
+        ui.hint(hint);
+    }
+    ExitCode::from(match error {
+        Error::NotRunning { .. } => UNREACHABLE,
+        Error::NewerVersion { .. } => REFUSED,
+        Error::NoSnapshot { .. } => NOT_FOUND,
+        Error::SnapshotName { .. } => USAGE,
+        _ => FAILED,
+    })
 }
 
 /// Whoever read our output has seen enough: nothing to complain about.

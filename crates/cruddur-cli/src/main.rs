@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod context;
 mod error;
+mod times;
 mod ui;
 
 use std::process::ExitCode;

@@ -78,6 +78,25 @@ impl Ui {
         Ok(answer.trim().to_owned())
     }
 
+    /// Goes on only if the answer to `question` is `expected`; where nobody can
+    /// be asked, `flag` has to have been given.
+    pub fn confirm(
+        &self,
+        question: impl Display,
+        expected: &str,
+        flag: &str,
+    ) -> anyhow::Result<()> {
+        if !self.can_ask {
+            let needed = format!("this needs {flag} where nobody can be asked");
+            return Err(cruddur_core::Error::Refused(needed).into());
+        }
+        if self.ask(question)? != expected {
+            let refused = "not confirmed, so nothing was changed".to_owned();
+            return Err(cruddur_core::Error::Refused(refused).into());
+        }
+        Ok(())
+    }
+
     /// Prints one result: as JSON, or in the form for people that `human` writes.
     pub fn show<T: Serialize>(
         &self,
@@ -107,6 +126,20 @@ impl Ui {
             json(&mut out, value, false)?;
         }
         out.flush()
+    }
+
+    /// Prints a list that comes with figures about it: as one JSON object, its
+    /// items one a line, or for people.
+    pub fn found<T: Serialize, I: Serialize>(
+        &self,
+        value: &T,
+        items: &[I],
+        human: impl FnOnce(&mut Out) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.output {
+            Output::Jsonl => self.list(items, human),
+            _ => self.show(value, human),
+        }
     }
 
     /// Stdout, locked and buffered, for results that come in pieces.
@@ -151,7 +184,12 @@ pub type Out = BufWriter<StdoutLock<'static>>;
 /// Writes a table without the spaces that pad its right edge.
 pub fn write_table(out: &mut Out, table: &Table) -> io::Result<()> {
     for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
+        // The first column's padding would indent the whole table.
+        writeln!(
+            out,
+            "{}",
+            line.strip_prefix(' ').unwrap_or(&line).trim_end()
+        )?;
     }
     Ok(())
 }

@@ -1,1 +1,37 @@
+//! The local stack, with no container: DynamoDB with Streams, PostgreSQL and
+//! Cognito for one folder, on the loopback interface.
+//!
+//! [`start`] brings up all three and answers once each has served a real
+//! request. What it chose (addresses, password, pool) is written to
+//! `.cruddur/state.json`, where other processes find it through [`StackDir`].
+//!
+//! Like every library of this workspace it prints nothing, asks nothing and
+//! reads no environment variable: what it needs comes in [`Options`].
 
+mod cognito;
+mod control;
+mod dir;
+mod dynamodb;
+mod error;
+mod files;
+mod health;
+mod ports;
+mod postgres;
+mod probe;
+mod snapshot;
+mod stack;
+mod state;
+mod task;
+
+pub use cognito::PoolUser;
+pub use control::{Detached, Down, down, spawn_detached, wait_until_ready};
+pub use dir::{StackDir, Status};
+pub use error::Error;
+pub use health::{ServiceHealth, health};
+pub use snapshot::{Snapshot, reset, snapshot_list, snapshot_restore, snapshot_save};
+pub use stack::{Exit, Options, Progress, Stack, Step, start};
+pub use state::{Cognito, DynamoDb, Postgres, Service, State};
+
+/// The region the local services answer for. The Cognito engine knows no other
+/// when it is reached by a loopback address.
+pub const REGION: &str = "us-east-1";

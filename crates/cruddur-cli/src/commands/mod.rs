@@ -2,6 +2,7 @@
 
 mod completions;
 mod ddb;
+mod local;
 mod target;
 
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ pub enum Command {
     /// The messages table in DynamoDB
     #[command(subcommand)]
     Ddb(ddb::DdbCommand),
+    /// DynamoDB, PostgreSQL and Cognito on this machine, without containers
+    #[command(subcommand)]
+    Local(local::LocalCommand),
     /// Print the completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -25,13 +29,14 @@ pub enum Command {
 impl Command {
     /// Whether the command serves others, so that threads are worth having.
     pub fn serves(&self) -> bool {
-        false
+        matches!(self, Command::Local(local::LocalCommand::Up(_)))
     }
 
     /// Whether Ctrl-C may simply drop the command's work. The others see to
     /// the signal themselves, since they have something to end in order.
     pub fn ends_by_itself(&self) -> bool {
-        true
+        use local::LocalCommand::{Exec, Up};
+        !matches!(self, Command::Local(Up(_) | Exec(_)))
     }
 }
 
@@ -40,6 +45,7 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode
     match command {
         Command::Target(args) => target::target(context, &args),
         Command::Ddb(command) => ddb::run(context, command).await,
+        Command::Local(command) => return local::run(context, command).await,
         Command::Completions(args) => completions::completions(&args),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -5,9 +5,11 @@ pub mod import;
 pub mod item;
 pub mod json;
 pub mod limits;
+pub mod patterns;
 mod retry;
 pub mod scan;
 pub mod schema;
+pub mod seed;
 
 use aws_sdk_dynamodb::Client;
 

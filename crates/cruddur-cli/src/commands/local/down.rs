@@ -1,0 +1,29 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use cruddur_local::Down;
+
+use super::stack_dir;
+use crate::context::Context;
+
+/// How long a stack may take to end before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Args)]
+pub struct DownArgs {}
+
+pub async fn down(context: &Context, _args: &DownArgs) -> anyhow::Result<ExitCode> {
+    let dir = stack_dir(context);
+    let ended = {
+        let dir = dir.clone();
+        tokio::task::spawn_blocking(move || cruddur_local::down(&dir, STOP_TIMEOUT)).await??
+    };
+    let folder = dir.path().display();
+    context.ui.status(match ended {
+        Down::NotRunning => format!("no local stack is running in {folder}"),
+        Down::Stopped => format!("the local stack has ended; its data stays in {folder}"),
+        Down::Killed => format!("the local stack had to be killed; its data stays in {folder}"),
+    });
+    Ok(ExitCode::SUCCESS)
+}

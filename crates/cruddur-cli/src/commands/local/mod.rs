@@ -1,0 +1,62 @@
+//! `cruddur local`: DynamoDB, PostgreSQL and Cognito without containers.
+
+mod down;
+mod env;
+mod exec;
+mod logs;
+mod reset;
+mod status;
+pub mod up;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use cruddur_local::{StackDir, State, Status};
+
+use crate::context::Context;
+
+#[derive(Debug, Subcommand)]
+pub enum LocalCommand {
+    /// Start the stack; Ctrl-C ends it
+    Up(up::UpArgs),
+    /// Show what runs, where, and whether it answers
+    Status(status::StatusArgs),
+    /// Print the variables that other programs need to reach the stack
+    Env(env::EnvArgs),
+    /// Show what the services have logged
+    Logs(logs::LogsArgs),
+    /// Run a command with the stack's variables
+    Exec(exec::ExecArgs),
+    /// End the stack; its data stays
+    Down(down::DownArgs),
+    /// Delete the stack's data and start it anew
+    Reset(reset::ResetArgs),
+}
+
+pub async fn run(context: &Context, command: LocalCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        LocalCommand::Up(args) => up::up(context, &args).await,
+        LocalCommand::Status(args) => status::status(context, &args).await,
+        LocalCommand::Env(args) => env::env(context, &args),
+        LocalCommand::Logs(args) => logs::logs(context, &args).await,
+        LocalCommand::Exec(args) => exec::exec(context, &args).await,
+        LocalCommand::Down(args) => down::down(context, &args).await,
+        LocalCommand::Reset(args) => reset::reset(context, &args).await,
+    }
+}
+
+/// The stack that belongs to the current folder: one that is already there, in
+/// it or above it, or the one that a start would make in it.
+fn stack_dir(context: &Context) -> StackDir {
+    StackDir::find(&context.folder).unwrap_or_else(|| StackDir::at(&context.folder))
+}
+
+/// The running stack's addresses.
+fn running(dir: &StackDir) -> Result<State, cruddur_local::Error> {
+    match dir.status()? {
+        Status::Running(state) => Ok(state),
+        _ => Err(cruddur_local::Error::NotRunning {
+            folder: dir.path().to_owned(),
+        }),
+    }
+}

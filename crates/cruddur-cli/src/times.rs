@@ -1,0 +1,36 @@
+//! Times as people read them.
+
+use chrono::Local;
+use clap::Args;
+use cruddur_core::time::parse_instant;
+
+use crate::ui::printable;
+
+/// Whether times are shown in UTC.
+#[derive(Debug, Args)]
+pub struct TimeArgs {
+    /// Show times in UTC instead of the local time zone
+    #[arg(long)]
+    utc: bool,
+}
+
+impl TimeArgs {
+    /// The heading of a column of times.
+    pub fn heading(&self) -> String {
+        if self.utc {
+            "time (UTC)".to_owned()
+        } else {
+            format!("time (UTC{})", Local::now().format("%:z"))
+        }
+    }
+
+    /// A key's time, to the second; text that is no time is shown as it is.
+    pub fn show(&self, key: &str) -> String {
+        const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
+        match parse_instant(key) {
+            None => printable(key),
+            Some(time) if self.utc => time.format(FORMAT).to_string(),
+            Some(time) => time.with_timezone(&Local).format(FORMAT).to_string(),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What the tests of the binary stand on: real engines, and an environment of
+//! its own for every test.
+//!
+//! The engines are those of `CRUDDUR_TEST_DYNAMODB_URL`,
+//! `CRUDDUR_TEST_POSTGRES_URL` and `CRUDDUR_TEST_COGNITO_URL`, if all are set;
+//! otherwise a local stack on free ports that ends with the test process.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use cruddur_local::{Options, Stack, StackDir};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_cruddur");
+
+/// Addresses of engines that every test of this process shares.
+pub struct Engines {
+    pub dynamodb: String,
+    /// A URL of the server, with another database than a test's.
+    pub postgres: String,
+    pub cognito: String,
+}
+
+pub fn engines() -> &'static Engines {
+    static ENGINES: OnceLock<Engines> = OnceLock::new();
+    ENGINES.get_or_init(|| {
+        let given = |name| std::env::var(name).ok();
+        match (
+            given("CRUDDUR_TEST_DYNAMODB_URL"),
+            given("CRUDDUR_TEST_POSTGRES_URL"),
+            given("CRUDDUR_TEST_COGNITO_URL"),
+        ) {
+            (Some(dynamodb), Some(postgres), Some(cognito)) => Engines {
+                dynamodb,
+                postgres,
+                cognito,
+            },
+            _ => shared_stack(),
+        }
+    })
+}
+
+/// The stack that [`engines`] started, kept until the process exits.
+static STACK: Mutex<Option<(tokio::runtime::Runtime, Stack, TempDir)>> = Mutex::new(None);
+
+fn shared_stack() -> Engines {
+    let folder = TempDir::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (send, receive) = std::sync::mpsc::channel();
+    let dir = StackDir::at(folder.path());
+    let handle = runtime.handle().clone();
+    // PostgreSQL ends with the thread that started it, and a test's own thread
+    // ends with the test.
+    std::thread::spawn(move || {
+        let options = Options {
+            dynamodb_port: 0,
+            postgres_port: 0,
+            cognito_port: 0,
+            search_path: std::env::var_os("PATH"),
+            ..Options::default()
+        };
+        send.send(handle.block_on(cruddur_local::start(dir, options, |_| ())))
+            .unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    let stack = receive.recv().unwrap().unwrap();
+    let state = stack.state();
+    let engines = Engines {
+        dynamodb: state.dynamodb.url.clone(),
+        postgres: state.connection_url().replace("/cruddur", "/postgres"),
+        cognito: state.cognito.url.clone(),
+    };
+    *STACK.lock().unwrap() = Some((runtime, stack, folder));
+    // SAFETY: the handler only uses what lives as long as the process.
+    unsafe { libc::atexit(end_stack) };
+    engines
+}
+
+extern "C" fn end_stack() {
+    if let Some((runtime, stack, folder)) = STACK.lock().ok().and_then(|mut stack| stack.take()) {
+        let _ = runtime.block_on(stack.stop());
+        drop(folder);
+    }
+}
+
+/// A folder, a home, a table, a database and a pool that only one test uses.
+pub struct TestEnvironment {
+    pub folder: TempDir,
+    pub table: String,
+    pub database: String,
+    pub variables: Vec<(String, String)>,
+}
+
+impl TestEnvironment {
+    /// Nothing but a folder: no server is named, and none listens where the
+    /// defaults look.
+    pub fn bare() -> TestEnvironment {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("home")).unwrap();
+        let id = Uuid::new_v4().simple().to_string();
+        TestEnvironment {
+            folder,
+            table: format!("test-{id}"),
+            database: format!("test_{id}"),
+            variables: Vec::new(),
+        }
+    }
+
+    /// With the engines' addresses in its variables.
+    pub fn new() -> TestEnvironment {
+        let mut environment = TestEnvironment::bare();
+        let engines = engines();
+        let (server, _) = engines.postgres.rsplit_once('/').unwrap();
+        let url = format!("{server}/{}", environment.database);
+        environment.set("CONNECTION_URL", &url);
+        environment.set("AWS_ENDPOINT_URL_DYNAMODB", &engines.dynamodb);
+        environment.set(
+            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
+            &engines.cognito,
+        );
+        environment
+    }
+
+    /// Sets a variable for the runs that follow.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.retain(|(other, _)| other != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file into the folder.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A run of the binary, not yet started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path().join("home"))
+            .env("TZ", "UTC")
+            .envs(self.variables.iter().map(|(k, v)| (k, v)))
+            .args(["--table", &self.table])
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.finish(arguments, self.command(arguments), b"")
+    }
+
+    /// Runs the binary with this on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Run {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped());
+        self.finish(arguments, command, input)
+    }
+
+    fn finish(&self, arguments: &[&str], mut command: Command, input: &[u8]) -> Run {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        if let Some(mut stdin) = child.stdin.take() {
+            // The binary may refuse before it has read everything.
+            let _ = stdin.write_all(input);
+        }
+        let output = child.wait_with_output().unwrap();
+        Run {
+            command: arguments.join(" "),
+            stdout: self.redacted(&output.stdout),
+            raw_stdout: output.stdout,
+            stderr: self.redacted(&output.stderr),
+            status: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// What differs from run to run, replaced by its name.
+    fn redacted(&self, text: &[u8]) -> String {
+        let engines = engines_if_started();
+        let mut text = String::from_utf8_lossy(text).into_owned();
+        let mut replace = |from: &str, to: &str| {
+            if !from.is_empty() {
+                text = text.replace(from, to);
+            }
+        };
+        replace(&self.table, "[TABLE]");
+        replace(&self.database, "[DATABASE]");
+        replace(&self.path().display().to_string(), "[FOLDER]");
+        if let Some(engines) = engines {
+            replace(&engines.dynamodb, "[DYNAMODB]");
+            replace(&engines.cognito, "[COGNITO]");
+            let server = engines.postgres.rsplit_once('/').map_or("", |(s, _)| s);
+            let host = server.rsplit_once('@').map_or("", |(_, host)| host);
+            replace(host, "[POSTGRESQL]");
+        }
+        text
+    }
+}
+
+impl Drop for TestEnvironment {
+    fn drop(&mut self) {
+        let named = |name: &str| self.variables.iter().any(|(other, _)| other == name);
+        if named("AWS_ENDPOINT_URL_DYNAMODB") {
+            self.run(&["ddb", "drop", "--if-exists"]);
+        }
+        if named("CONNECTION_URL") {
+            self.run(&["db", "drop", "--force"]);
+        }
+    }
+}
+
+fn engines_if_started() -> Option<&'static Engines> {
+    // Only asked after a test has decided; starting them for nothing is slow.
+    let started = STACK.lock().is_ok_and(|stack| stack.is_some());
+    let given = std::env::var_os("CRUDDUR_TEST_DYNAMODB_URL").is_some();
+    (started || given).then(engines)
+}
+
+/// How a run of the binary ended.
+pub struct Run {
+    command: String,
+    pub stdout: String,
+    pub raw_stdout: Vec<u8>,
+    pub stderr: String,
+    pub status: i32,
+}
+
+impl Run {
+    /// Asserts the exit status and gives the run back.
+    #[track_caller]
+    pub fn exits(self, status: i32) -> Run {
+        assert_eq!(self.status, status, "{self}");
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.raw_stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "$ cruddur {}", self.command)?;
+        writeln!(f, "exit {}", self.status)?;
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                write!(f, "--- {name}\n{text}")?;
+                if !text.ends_with('\n') {
+                    writeln!(f, "[no line break]")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Compares runs with their snapshot.
+#[macro_export]
+macro_rules! assert_runs {
+    ($name:literal, [$($run:expr),+ $(,)?]) => {
+        let shown = [$($run.to_string()),+].join("\n");
+        insta::with_settings!({filters => vec![
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", "[TIME]"),
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[LOCAL TIME]"),
+            (r"\(os error \d+\)", "(os error)"),
+        ], omit_expression => true, prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!($name, shown);
+        });
+    };
+}

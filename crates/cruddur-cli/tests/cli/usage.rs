@@ -1,0 +1,54 @@
+//! What people get wrong before anything is asked of a server.
+
+use crate::assert_runs;
+use crate::support::TestEnvironment;
+
+#[test]
+fn wrong_arguments() {
+    let environment = TestEnvironment::bare();
+    assert_runs!(
+        "wrong_arguments",
+        [
+            environment.run(&["ddb", "list-tables", "prod"]),
+            environment.run(&["ddb", "list-table"]),
+            environment.run(&["--prods", "target"]),
+            environment.run(&["ddb", "patterns", "get-conversation", "--year", "20x3"]),
+            environment.run(&["ddb", "patterns", "get-conversation", "--limit", "0"]),
+            environment.run(&["ddb", "patterns", "get-conversation", "--before", "noon"]),
+            environment.run(&[
+                "ddb",
+                "patterns",
+                "get-conversation",
+                "--message-group-uuid",
+                "5ae290ed",
+            ]),
+            environment.run(&["target", "-o", "yaml"]),
+        ]
+    );
+}
+
+#[test]
+fn targets() {
+    let mut environment = TestEnvironment::bare();
+    environment.set("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
+    environment.set(
+        "CONNECTION_URL",
+        "postgresql://u:secret@127.0.0.1:1/cruddur",
+    );
+    let development = environment.run(&["target"]);
+    let production = environment.run(&["--prod", "--region", "eu-west-1", "target"]);
+    environment.set("AWS_ENDPOINT_URL_DYNAMODB", "nonsense");
+    environment.set("CONNECTION_URL", "mysql://u:secret@127.0.0.1:1/cruddur");
+    let malformed = environment.run(&["target", "-o", "jsonl"]);
+    let refused = environment.run(&["ddb", "list-tables"]);
+    environment.set(
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "https://dynamodb.us-east-1.amazonaws.com",
+    );
+    let guarded = environment.run(&["ddb", "list-tables"]);
+    environment.variables.clear();
+    assert_runs!(
+        "targets",
+        [development, production, malformed, refused, guarded]
+    );
+}

@@ -1,0 +1,112 @@
+//! Cognito: the winterbaume engine, with its users kept in a file and a
+//! ListUsers that pages, filters and selects as the real one does.
+
+mod filter;
+mod list_users;
+mod pool;
+mod store;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use serde_json::json;
+use tokio::sync::oneshot;
+use winterbaume_core::MockRequest;
+
+use crate::task::{Task, listener};
+use crate::{Error, Service, StackDir};
+pub(crate) use pool::Ids;
+pub use pool::PoolUser;
+use store::Store;
+
+/// Loads the pool, or makes one with these users, and serves it.
+pub(crate) async fn start(
+    dir: &StackDir,
+    users: &[PoolUser],
+    wanted: &[u16],
+) -> Result<(Task, Ids), Error> {
+    let (store, ids) = Store::open(dir.data_path(Service::Cognito), users).await?;
+    let (listener, port) = listener(Service::Cognito, wanted)?;
+    let router = Router::new()
+        .fallback(answer)
+        .layer(DefaultBodyLimit::max(4 * 1024 * 1024))
+        .with_state(Arc::new(store));
+    let (shutdown, stopped) = oneshot::channel::<()>();
+    let served = axum::serve(listener, router).with_graceful_shutdown(async {
+        // Resolves when the sender is dropped, too: that is how `stop` asks.
+        let _ = stopped.await;
+    });
+    let handle = tokio::spawn(async { served.await.map_err(|cause| cause.to_string()) });
+    Ok((Task::new(port, shutdown, handle), ids))
+}
+
+async fn answer(
+    State(store): State<Arc<Store>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let action = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split('.').next_back())
+        .unwrap_or_default()
+        .to_owned();
+    if action == "ListUsers" {
+        let listed = list_users::answer(&*store.users().await, &body);
+        return match listed {
+            Ok(page) => respond(StatusCode::OK, None, page.to_string().into()),
+            Err(refusal) => refuse(StatusCode::BAD_REQUEST, refusal.kind, &refusal.message),
+        };
+    }
+    let request = MockRequest {
+        method: method.to_string(),
+        uri: uri.to_string(),
+        headers,
+        body,
+    };
+    let handled = match store.handle(&action, request).await {
+        Ok(handled) => handled,
+        // The client must not take for saved what is not.
+        Err(cause) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return refuse(status, "InternalErrorException", &cause.to_string());
+        }
+    };
+    let status = StatusCode::from_u16(handled.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // The error's name is in the body and, as the real one has it, in a header.
+    let kind = (!status.is_success())
+        .then(|| serde_json::from_slice::<serde_json::Value>(&handled.body).ok())
+        .flatten()
+        .and_then(|told| told["__type"].as_str().map(str::to_owned));
+    respond(status, kind.as_deref(), handled.body)
+}
+
+fn refuse(status: StatusCode, kind: &str, message: &str) -> Response {
+    let body = json!({ "__type": kind, "message": message }).to_string();
+    respond(status, Some(kind), body.into())
+}
+
+fn respond(status: StatusCode, error: Option<&str>, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/x-amz-json-1.1");
+    headers.insert(CONTENT_TYPE, json);
+    let id = uuid::Uuid::new_v4().to_string();
+    for (name, value) in [
+        ("x-amzn-requestid", Some(&*id)),
+        ("x-amzn-errortype", error),
+    ] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}

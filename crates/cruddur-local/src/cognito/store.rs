@@ -1,0 +1,156 @@
+//! The engine's state, and its copy on the disk.
+//!
+//! The copy is whole and is written before a change is acknowledged, so what a
+//! client was told survives any end. Changes that come at once share a write.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Mutex;
+use winterbaume_cognitoidentityprovider::CognitoIdentityProviderService;
+use winterbaume_cognitoidentityprovider::views::CognitoidpStateView;
+use winterbaume_core::{
+    MockRequest, MockResponse, MockService, StatefulService, default_account_id,
+};
+
+use super::list_users::{Pools, User};
+use super::pool::{self, Ids, PoolUser};
+use crate::{Error, REGION, files};
+
+pub(crate) struct Store {
+    engine: CognitoIdentityProviderService,
+    path: PathBuf,
+    /// How many requests have changed something.
+    changes: AtomicU64,
+    /// How many of them are on the disk. Held while the copy is written.
+    saved: Mutex<u64>,
+    /// The users in the order they are listed, and the number of changes when
+    /// they were put in it: a long list is read page after page.
+    listed: Mutex<Option<(u64, Arc<Pools>)>>,
+}
+
+impl Store {
+    /// Loads the copy, and sees to it that the application's pool is there.
+    pub(crate) async fn open(path: PathBuf, users: &[PoolUser]) -> Result<(Store, Ids), Error> {
+        let damaged = |reason: String| Error::Damaged {
+            path: path.clone(),
+            reason,
+        };
+        let mut view = match files::read_if_there(&path)? {
+            Some(text) => {
+                serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?
+            }
+            None => CognitoidpStateView {
+                user_pools: HashMap::new(),
+            },
+        };
+        let ids = match pool::find(&view) {
+            Some(ids) => ids,
+            None => {
+                let pool = pool::create(users);
+                view.user_pools.insert(pool.id.clone(), pool);
+                save(path.clone(), &view)?;
+                pool::find(&view).ok_or_else(|| damaged("it has no pool".to_owned()))?
+            }
+        };
+        let engine = CognitoIdentityProviderService::new();
+        engine
+            .restore(default_account_id(), REGION, view)
+            .await
+            .map_err(|cause| damaged(cause.to_string()))?;
+        let store = Store {
+            engine,
+            path,
+            changes: AtomicU64::new(0),
+            saved: Mutex::new(0),
+            listed: Mutex::new(None),
+        };
+        Ok((store, ids))
+    }
+
+    /// Has the engine answer a request, and saves what it changed. When that
+    /// fails the change is in memory all the same, as after any server error,
+    /// and is saved with the next one.
+    pub(crate) async fn handle(
+        &self,
+        action: &str,
+        request: MockRequest,
+    ) -> Result<MockResponse, Error> {
+        let response = self.engine.handle(request).await;
+        if reads_only(action) || response.status >= 300 {
+            return Ok(response);
+        }
+        let mine = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut saved = self.saved.lock().await;
+        if *saved < mine {
+            // Counted before the snapshot, which therefore holds all of them.
+            let all = self.changes.load(Ordering::SeqCst);
+            let view = self.engine.snapshot(default_account_id(), REGION).await;
+            let path = self.path.clone();
+            // A disk may take its time; other requests go on meanwhile.
+            let written = tokio::task::spawn_blocking(move || save(path, &view)).await;
+            written.unwrap_or_else(|cause| {
+                Err(Error::file("write", &self.path)(std::io::Error::other(
+                    cause,
+                )))
+            })?;
+            *saved = all;
+        }
+        Ok(response)
+    }
+
+    /// Every pool's users, in order.
+    pub(crate) async fn users(&self) -> Arc<Pools> {
+        let mut listed = self.listed.lock().await;
+        let now = self.changes.load(Ordering::SeqCst);
+        if let Some((then, pools)) = &*listed
+            && *then == now
+        {
+            return Arc::clone(pools);
+        }
+        let view = self.engine.snapshot(default_account_id(), REGION).await;
+        let pools = Arc::new(sorted(view));
+        *listed = Some((now, Arc::clone(&pools)));
+        pools
+    }
+}
+
+fn save(path: PathBuf, view: &CognitoidpStateView) -> Result<(), Error> {
+    let text = serde_json::to_vec(view)
+        .map_err(|cause| Error::file("write", &path)(std::io::Error::other(cause)))?;
+    files::write(&path, &text)
+}
+
+fn reads_only(action: &str) -> bool {
+    ["List", "Describe", "Get", "AdminGet", "AdminList"]
+        .iter()
+        .any(|start| action.starts_with(start))
+}
+
+fn sorted(view: CognitoidpStateView) -> Pools {
+    let pools = view.user_pools.into_values().map(|pool| {
+        let mut users: Vec<User> = pool
+            .users
+            .into_values()
+            .map(|user| User {
+                // The engine wrote it, so it is a time; the earliest one if not.
+                created: user
+                    .created_date
+                    .parse::<DateTime<Utc>>()
+                    .unwrap_or_default(),
+                username: user.username,
+                status: user.status,
+                enabled: user.enabled,
+                attributes: user.attributes.into_iter().collect(),
+            })
+            .collect();
+        users.sort_by(|a, b| a.key().cmp(&b.key()));
+        (pool.id, (users, pool.custom_attributes))
+    });
+    Pools {
+        pools: pools.collect(),
+    }
+}

@@ -1,0 +1,165 @@
+//! A stack in another process: starting it in the background, ending it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::{Error, Service, StackDir, State, Status, files, postgres};
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What [`down`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// Nothing: none was running.
+    NotRunning,
+    /// The stack ended in order.
+    Stopped,
+    /// It did not obey, and was killed.
+    Killed,
+}
+
+/// Asks the running stack to end (SIGTERM) and waits until it has, at most for
+/// `timeout`; then kills it. What it had acknowledged is on the disk either way.
+pub fn down(dir: &StackDir, timeout: Duration) -> Result<Down, Error> {
+    let Some(pid) = holder(dir, timeout)? else {
+        // A server that outlived a stack that died ends here as well.
+        postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
+        return Ok(Down::NotRunning);
+    };
+    for (signal, patience, done) in [
+        (libc::SIGTERM, timeout, Down::Stopped),
+        (libc::SIGKILL, Duration::from_secs(5), Down::Killed),
+    ] {
+        // SAFETY: sends a signal, to the process that holds the lock.
+        unsafe { libc::kill(pid as libc::pid_t, signal) };
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if dir.holder()?.is_none_or(|now| now != Some(pid)) {
+                postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
+                return Ok(done);
+            }
+            sleep(PAUSE);
+        }
+    }
+    Err(Error::StillRunning {
+        pid,
+        seconds: timeout.as_secs(),
+    })
+}
+
+/// The process that holds the lock. It writes its id a moment after taking it.
+fn holder(dir: &StackDir, timeout: Duration) -> Result<Option<u32>, Error> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match dir.holder()? {
+            None => return Ok(None),
+            Some(Some(pid)) => return Ok(Some(pid)),
+            Some(None) if Instant::now() > deadline => {
+                return Err(Error::AlreadyRunning {
+                    folder: dir.path().to_owned(),
+                    pid: None,
+                });
+            }
+            Some(None) => sleep(PAUSE),
+        }
+    }
+}
+
+/// A stack that was started in the background.
+#[derive(Debug)]
+pub struct Detached {
+    child: Child,
+    log: PathBuf,
+    /// Where this run's part of the log begins.
+    log_from: u64,
+}
+
+impl Detached {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn end(&mut self) {
+        // Both fail only if it has ended by itself just now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a program that runs the stack of `dir`, in a session of its own, with
+/// no input, and with its output in [`StackDir::log_path`].
+pub fn spawn_detached(exe: &Path, args: &[OsString], dir: &StackDir) -> Result<Detached, Error> {
+    dir.prepare()?;
+    let log = dir.log_path();
+    let output = files::open_log(&log)?;
+    let log_from = output.metadata().map_err(Error::file("read", &log))?.len();
+    let errors = output.try_clone().map_err(Error::file("write", &log))?;
+    let mut command = Command::new(exe);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors);
+    // SAFETY: setsid is safe to call after a fork.
+    unsafe {
+        command.pre_exec(|| match libc::setsid() {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        })
+    };
+    let child = command.spawn().map_err(Error::file("run", exe))?;
+    Ok(Detached {
+        child,
+        log,
+        log_from,
+    })
+}
+
+/// Waits until the stack of `dir` answers. If another process was faster, its
+/// stack is as good. One that ends, or is not ready in time, is an error with
+/// the last lines of its log; the process is ended then.
+pub fn wait_until_ready(
+    dir: &StackDir,
+    mut detached: Detached,
+    timeout: Duration,
+) -> Result<State, Error> {
+    let deadline = Instant::now() + timeout;
+    let failed = |reason: String, detached: &Detached| Error::Detached {
+        reason,
+        log: files::tail(&detached.log, detached.log_from, 20),
+    };
+    loop {
+        let ended = detached
+            .child
+            .try_wait()
+            .map_err(|cause| failed(cause.to_string(), &detached))?;
+        match (dir.status()?, ended) {
+            (Status::Running(state), _) => {
+                if state.pid != detached.pid() {
+                    // It has nothing to do but to find the lock taken; left to
+                    // itself, it might find it free again and start.
+                    detached.end();
+                }
+                return Ok(state);
+            }
+            // Ours has ended because another one is on its way.
+            (Status::Starting { .. }, Some(_)) | (_, None) => {}
+            (_, Some(status)) => return Err(failed(format!("it ended with {status}"), &detached)),
+        }
+        if Instant::now() > deadline {
+            detached.end();
+            let seconds = timeout.as_secs();
+            return Err(failed(
+                format!("it was not ready in {seconds} s"),
+                &detached,
+            ));
+        }
+        sleep(PAUSE);
+    }
+}

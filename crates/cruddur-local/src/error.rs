@@ -1,0 +1,208 @@
+//! What can go wrong, in sentences a person can act on.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::Service;
+
+/// An error of the local stack: one sentence, and a [hint](Error::hint) that mends it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another process runs, or is starting, the stack of this folder.
+    #[error("the local stack in {} is already running{}", folder.display(), pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    AlreadyRunning {
+        /// The data folder.
+        folder: PathBuf,
+        /// The process that runs it, if it has said so yet.
+        pid: Option<u32>,
+    },
+    /// Something needs a stack that runs.
+    #[error("no local stack is running in {}", folder.display())]
+    NotRunning {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The data folder was written by a newer version of this program.
+    #[error("{} has data format {found}, and this program knows only up to {known}", folder.display())]
+    NewerVersion {
+        /// The data folder.
+        folder: PathBuf,
+        /// The format it has.
+        found: u32,
+        /// The newest format this program knows.
+        known: u32,
+    },
+    /// No `postgres` and `initdb` anywhere they usually are.
+    #[error("no PostgreSQL server is installed on this machine")]
+    NoPostgres,
+    /// PostgreSQL is there, but not the major version that made the data.
+    #[error("{} was made by PostgreSQL {needed}, and this machine has only {found}", folder.display())]
+    OtherPostgres {
+        /// The cluster's folder.
+        folder: PathBuf,
+        /// The major version that made the data.
+        needed: String,
+        /// The versions found here.
+        found: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {}", path.display(), reason(source))]
+    File {
+        /// What was being done: `read`, `write`, `create` …
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of the stack is not what the stack wrote.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A service did not come up, or went down.
+    #[error("{service} did not start: {reason}")]
+    Service {
+        /// Which.
+        service: Service,
+        /// Why.
+        reason: String,
+        /// The last lines of its log.
+        log: Vec<String>,
+    },
+    /// A detached stack ended before it was ready.
+    #[error("the local stack did not start: {reason}")]
+    Detached {
+        /// Why.
+        reason: String,
+        /// The last lines of its log.
+        log: Vec<String>,
+    },
+    /// The stack did not end, although it was asked and then told to.
+    #[error("the local stack (pid {pid}) did not end within {seconds} seconds")]
+    StillRunning {
+        /// The process that holds the lock.
+        pid: u32,
+        /// How long it was given.
+        seconds: u64,
+    },
+    /// A snapshot of this name is not there.
+    #[error("there is no snapshot named {name}")]
+    NoSnapshot {
+        /// The name asked for.
+        name: String,
+    },
+    /// A snapshot of this name is already there.
+    #[error("a snapshot named {name} is already there")]
+    SnapshotExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// A snapshot's name becomes a folder's, so not every text will do.
+    #[error("{name:?} is no name for a snapshot")]
+    SnapshotName {
+        /// The name asked for.
+        name: String,
+    },
+}
+
+impl Error {
+    /// The command or the setting that mends it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Error::AlreadyRunning { .. } => {
+                "Use it as it is, or end it with `cruddur local down`.".to_owned()
+            }
+            Error::NotRunning { .. } => "Start it with `cruddur local up`.".to_owned(),
+            Error::NewerVersion { .. } => {
+                "Update cruddur, or start the stack in another folder.".to_owned()
+            }
+            Error::NoPostgres => INSTALL.to_owned(),
+            Error::OtherPostgres { needed, .. } => format!(
+                "Install PostgreSQL {needed} again, or begin with empty data: \
+                 `cruddur local reset`."
+            ),
+            Error::File { path, source, .. } => return file_hint(path, source),
+            Error::Damaged { .. } => "Put a good copy in its place, or begin with empty data: \
+                 `cruddur local reset`."
+                .to_owned(),
+            Error::Service { reason, .. } if reason.contains("No space left on device") => {
+                FREE_SPACE.to_owned()
+            }
+            Error::Service { .. } | Error::Detached { .. } => {
+                "Read more with `cruddur local logs`.".to_owned()
+            }
+            Error::StillRunning { pid, .. } => format!("End it with `kill -9 {pid}`."),
+            Error::NoSnapshot { .. } => "List them with `cruddur local snapshot list`.".to_owned(),
+            Error::SnapshotExists { .. } => "Choose another name.".to_owned(),
+            Error::SnapshotName { .. } => {
+                "Use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit."
+                    .to_owned()
+            }
+        };
+        Some(hint)
+    }
+
+    /// The last lines of the log that belongs to the error, if there is one.
+    pub fn log(&self) -> &[String] {
+        match self {
+            Error::Service { log, .. } | Error::Detached { log, .. } => log,
+            _ => &[],
+        }
+    }
+
+    /// For `map_err`: an I/O error while doing `action` with `path`.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+const INSTALL: &str = "Install it: `apt-get install postgresql` (Debian, Ubuntu), \
+     `dnf install postgresql-server` (Fedora), `brew install postgresql` (macOS); \
+     or set CONNECTION_URL to a server you have.";
+
+const FREE_SPACE: &str = "Free some space and try again.";
+
+/// Words for the causes that have a name; the system's own for the rest.
+fn reason(source: &io::Error) -> String {
+    match source.kind() {
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        ErrorKind::StorageFull => "the disk is full".to_owned(),
+        ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        ErrorKind::NotADirectory => "a part of this path is not a folder".to_owned(),
+        _ => source.to_string(),
+    }
+}
+
+fn file_hint(path: &Path, source: &io::Error) -> Option<String> {
+    let hint = match source.kind() {
+        ErrorKind::PermissionDenied => match files_owner(path) {
+            Some(owner) => format!(
+                "The folder belongs to user id {owner}: run as that user, or use another folder."
+            ),
+            None => "Use a folder that you may write to.".to_owned(),
+        },
+        ErrorKind::ReadOnlyFilesystem => "Use a folder on a disk that can be written.".to_owned(),
+        ErrorKind::StorageFull => FREE_SPACE.to_owned(),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+/// Who owns the nearest part of `path` that can be seen.
+fn files_owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    path.ancestors()
+        .find_map(|part| part.metadata().ok())
+        .map(|seen| seen.uid())
+}

@@ -1,0 +1,163 @@
+//! The cluster: the folder of PostgreSQL's files, made once.
+
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use uuid::Uuid;
+
+use super::account::{self, Account};
+use super::find::{Programs, environment};
+use crate::{Error, Service, StackDir, files};
+
+/// The superuser of every cluster.
+pub(crate) const USER: &str = "postgres";
+
+/// A cluster that is ready to be started.
+#[derive(Debug, Clone)]
+pub(crate) struct Cluster {
+    pub(crate) folder: PathBuf,
+    pub(crate) password: String,
+    pub(crate) account: Option<Account>,
+}
+
+impl Cluster {
+    /// Opens the cluster, or makes one if there is none.
+    pub(crate) fn open(dir: &StackDir, programs: &Programs) -> Result<Cluster, Error> {
+        let folder = dir.data_path(Service::Postgres);
+        let account = Account::needed(&folder);
+        let there = folder.join("PG_VERSION").exists();
+        let password = match files::read_if_there(&dir.password_path())? {
+            Some(text) => text.trim().to_owned(),
+            None if there => {
+                return Err(Error::Damaged {
+                    path: folder,
+                    reason: format!(
+                        "its password, {}, is missing",
+                        dir.password_path().display()
+                    ),
+                });
+            }
+            None => {
+                // 122 random bits, in digits that need no escape anywhere. Saved
+                // before the cluster is: without it the cluster is lost.
+                let password = Uuid::new_v4().simple().to_string();
+                files::write(&dir.password_path(), password.as_bytes())?;
+                password
+            }
+        };
+        let cluster = Cluster {
+            folder,
+            password,
+            account,
+        };
+        if !there {
+            cluster.init(programs)?;
+        }
+        Ok(cluster)
+    }
+
+    /// Runs `initdb` beside the final folder and moves the result there, so that
+    /// what is interrupted leaves no half a cluster.
+    fn init(&self, programs: &Programs) -> Result<(), Error> {
+        let parent = self.folder.parent().unwrap_or(Path::new("/"));
+        account::writable(parent)?;
+        let unfinished = parent.join("postgres.new");
+        files::remove(&unfinished)?;
+        files::create_folder(&unfinished)?;
+        if let Some(account) = self.account {
+            account.give(&unfinished)?;
+        }
+        let handed = account::hand(&unfinished, self.account)?;
+        let mut command = Command::new(programs.initdb());
+        command
+            .arg("-D")
+            .arg(&handed.argument)
+            .arg(format!("--username={USER}"))
+            .args([
+                "--pwfile=/dev/stdin",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                // Made up for by `sync_later`.
+                "--no-sync",
+            ])
+            .env_clear()
+            .envs(environment())
+            .current_dir("/")
+            .stdin(self.password_file(parent)?);
+        account::confine(&mut command, self.account, handed, libc::SIGTERM);
+        let output = command
+            .output()
+            .map_err(Error::file("run", &programs.initdb()))?;
+        if !output.status.success() {
+            files::remove(&unfinished)?;
+            return Err(failed(&output.stderr));
+        }
+        fs::rename(&unfinished, &self.folder).map_err(Error::file("create", &self.folder))?;
+        sync_later(parent);
+        Ok(())
+    }
+
+    /// The password as an open file without a name: initdb must read it under
+    /// its own account, and nobody else should.
+    fn password_file(&self, parent: &Path) -> Result<Stdio, Error> {
+        let path = parent.join(".pwfile");
+        files::remove(&path)?;
+        let mut file = files::private()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(Error::file("create", &path))?;
+        if let Some(account) = self.account {
+            account.give(&path)?;
+        }
+        fs::remove_file(&path).map_err(Error::file("remove", &path))?;
+        writeln!(file, "{}", self.password)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .map_err(Error::file("write", &path))?;
+        Ok(file.into())
+    }
+}
+
+/// Puts a new cluster on the disk, in the background: to wait for it would be
+/// most of the first start on a busy machine, and until it is done a power
+/// failure costs no more than what was written in these few seconds.
+fn sync_later(folder: &Path) {
+    let Ok(file) = fs::File::open(folder) else {
+        return;
+    };
+    std::thread::spawn(move || {
+        // SAFETY: the descriptor is open as long as `file` lives.
+        #[cfg(target_os = "linux")]
+        unsafe {
+            libc::syncfs(std::os::fd::AsRawFd::as_raw_fd(&file))
+        };
+        // SAFETY: sync takes nothing and cannot fail.
+        #[cfg(not(target_os = "linux"))]
+        unsafe {
+            libc::sync()
+        };
+        drop(file);
+    });
+}
+
+fn failed(stderr: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(stderr);
+    let log: Vec<String> = text.lines().map(str::to_owned).collect();
+    let told = ["FATAL:", "error:"].iter().find_map(|mark| {
+        let mut lines = log.iter();
+        lines.find_map(|line| Some(line.split_once(mark)?.1.trim()))
+    });
+    let reason = match told {
+        Some(told) => format!("initdb failed: {told}"),
+        None => "initdb failed".to_owned(),
+    };
+    Error::Service {
+        service: Service::Postgres,
+        reason,
+        log,
+    }
+}

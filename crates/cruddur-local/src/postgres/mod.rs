@@ -1,0 +1,15 @@
+//! PostgreSQL: a private cluster, served by a child process.
+
+mod account;
+mod cluster;
+mod find;
+mod orphan;
+mod server;
+
+pub(crate) use cluster::{Cluster, USER};
+pub(crate) use find::find;
+pub(crate) use orphan::stop_orphan;
+pub(crate) use server::Server;
+
+/// The database the application uses.
+pub(crate) const DATABASE: &str = "cruddur";

@@ -1,0 +1,172 @@
+//! The data of a stack as a whole: kept under a name, put back, thrown away.
+//!
+//! All of it happens to a stack that does not run, under its lock: then the
+//! three services' files are a state they can start from, and belong together.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::{Error, Service, StackDir, files, postgres};
+
+/// A copy of the data under a name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Snapshot {
+    /// The name it was given.
+    pub name: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What holds data, relative to the data folder. SQLite's log belongs to its
+/// database; the password to its cluster.
+const DATA: [&str; 6] = [
+    "dynamodb.sqlite",
+    "dynamodb.sqlite-wal",
+    "dynamodb.sqlite-shm",
+    "cognito.json",
+    "postgres.password",
+    "postgres",
+];
+
+/// Keeps the data of a stopped stack under a name.
+pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
+    let target = folder_of(dir, name)?;
+    dir.prepare()?;
+    let _lock = dir.lock()?;
+    postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
+    if target.exists() {
+        return Err(Error::SnapshotExists {
+            name: name.to_owned(),
+        });
+    }
+    files::create_folder(&dir.snapshots_path())?;
+    // Under another name until it is whole; no snapshot's name begins so.
+    let unfinished = dir.snapshots_path().join(".new");
+    files::remove(&unfinished)?;
+    files::create_folder(&unfinished)?;
+    copy_data(dir.path(), &unfinished)?;
+    fs::rename(&unfinished, &target).map_err(Error::file("create", &target))?;
+    look_at(&target)
+}
+
+/// Puts the data of a stopped stack back as it was under a name.
+pub fn snapshot_restore(dir: &StackDir, name: &str) -> Result<(), Error> {
+    let source = folder_of(dir, name)?;
+    if !source.is_dir() {
+        return Err(Error::NoSnapshot {
+            name: name.to_owned(),
+        });
+    }
+    dir.prepare()?;
+    let _lock = dir.lock()?;
+    // Copied first, so that a full disk leaves the data as it is.
+    let incoming = dir.path().join("restore.new");
+    files::remove(&incoming)?;
+    files::create_folder(&incoming)?;
+    copy_data(&source, &incoming)?;
+    remove_data(dir)?;
+    for name in DATA {
+        let from = incoming.join(name);
+        if from.exists() {
+            let to = dir.path().join(name);
+            fs::rename(&from, &to).map_err(Error::file("write", &to))?;
+        }
+    }
+    files::remove(&incoming)
+}
+
+/// The snapshots of a folder, oldest first.
+pub fn snapshot_list(dir: &StackDir) -> Result<Vec<Snapshot>, Error> {
+    let folder = dir.snapshots_path();
+    let entries = match fs::read_dir(&folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::file("read", &folder))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(Error::file("read", &folder))?.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != ".new") {
+            found.push(look_at(&path)?);
+        }
+    }
+    found.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
+    Ok(found)
+}
+
+/// Deletes the data of a stopped stack. Its snapshots, its logs and the ports
+/// it had stay.
+pub fn reset(dir: &StackDir) -> Result<(), Error> {
+    if !dir.path().exists() {
+        return Ok(());
+    }
+    dir.prepare()?;
+    let _lock = dir.lock()?;
+    remove_data(dir)
+}
+
+fn remove_data(dir: &StackDir) -> Result<(), Error> {
+    postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
+    DATA.iter()
+        .try_for_each(|name| files::remove(&dir.path().join(name)))
+}
+
+/// The name becomes a folder's, so it must not lead elsewhere.
+fn folder_of(dir: &StackDir, name: &str) -> Result<PathBuf, Error> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || name.len() > 100 || !name.chars().all(fits) {
+        return Err(Error::SnapshotName {
+            name: name.to_owned(),
+        });
+    }
+    Ok(dir.snapshots_path().join(name))
+}
+
+fn look_at(path: &Path) -> Result<Snapshot, Error> {
+    let seen = fs::metadata(path).and_then(|seen| seen.modified());
+    Ok(Snapshot {
+        name: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        created_at: seen.map_err(Error::file("read", path))?.into(),
+    })
+}
+
+fn copy_data(from: &Path, to: &Path) -> Result<(), Error> {
+    for name in DATA {
+        let source = from.join(name);
+        if source.exists() {
+            copy(&source, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file or a folder with its mode and, for root, its owner. A cluster
+/// holds no links: this one has no tablespaces and its log is in its folder.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let seen = fs::symlink_metadata(from).map_err(Error::file("read", from))?;
+    if seen.is_dir() {
+        files::create_folder(to)?;
+        for entry in fs::read_dir(from).map_err(Error::file("read", from))? {
+            let entry = entry.map_err(Error::file("read", from))?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        let mode = fs::Permissions::from_mode(seen.mode() & 0o7777);
+        fs::set_permissions(to, mode).map_err(Error::file("write", to))?;
+    } else {
+        fs::copy(from, to).map_err(Error::file("write", to))?;
+    }
+    let made = fs::metadata(to).map_err(Error::file("read", to))?;
+    if (made.uid(), made.gid()) != (seen.uid(), seen.gid()) {
+        std::os::unix::fs::chown(to, Some(seen.uid()), Some(seen.gid()))
+            .map_err(Error::file("change the owner of", to))?;
+    }
+    Ok(())
+}

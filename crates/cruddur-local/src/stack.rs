@@ -1,0 +1,293 @@
+//! A running stack, from its start to its end.
+
+use std::ffi::OsString;
+
+use chrono::Utc;
+
+use crate::dir::Lock;
+use crate::postgres::{Cluster, Server};
+use crate::state::VERSION;
+use crate::task::Task;
+use crate::{
+    Cognito, DynamoDb, Error, PoolUser, Postgres, REGION, Service, StackDir, State, cognito,
+    dynamodb, files, ports, postgres, probe,
+};
+
+/// What a stack is to be like. A port of 0 means any that is free.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The port DynamoDB should have.
+    pub dynamodb_port: u16,
+    /// The port PostgreSQL should have.
+    pub postgres_port: u16,
+    /// The port Cognito should have.
+    pub cognito_port: u16,
+    /// The value of `PATH`, to look for PostgreSQL's programs in.
+    pub search_path: Option<OsString>,
+    /// Whom a new Cognito pool begins with.
+    pub pool_users: Vec<PoolUser>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            dynamodb_port: 8000,
+            postgres_port: 5432,
+            cognito_port: 9229,
+            search_path: None,
+            pool_users: Vec::new(),
+        }
+    }
+}
+
+/// Something that a start has got to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Which service.
+    pub service: Service,
+    /// How far it is.
+    pub step: Step,
+}
+
+/// How far a service is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Its data is being made, which only a first start does.
+    Creating,
+    /// It is being started.
+    Starting,
+    /// It has answered a request.
+    Ready {
+        /// Where it is.
+        address: String,
+    },
+}
+
+/// Why a stack can no longer be used: one of its services has ended.
+#[derive(Debug, Clone)]
+pub struct Exit {
+    /// Which.
+    pub service: Service,
+    /// How.
+    pub reason: String,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+}
+
+/// A running stack. [`Stack::stop`] ends it in order; dropped, it ends as it can.
+#[derive(Debug)]
+pub struct Stack {
+    dir: StackDir,
+    state: State,
+    dynamodb: Task,
+    cognito: Task,
+    postgres: Server,
+    // Last, so that it is given up after everything above.
+    _lock: Lock,
+}
+
+/// Starts every service of the folder's stack. The state file is written once
+/// each has answered a real request.
+///
+/// The services run as tasks of the caller's runtime and as one child process,
+/// PostgreSQL, which on Linux ends when this process does, however it does.
+pub async fn start(
+    dir: StackDir,
+    options: Options,
+    mut progress: impl FnMut(Progress),
+) -> Result<Stack, Error> {
+    let mut tell = |service, step| progress(Progress { service, step });
+    dir.prepare()?;
+    let lock = {
+        let dir = dir.clone();
+        blocking(Service::Postgres, move || dir.lock()).await?
+    };
+    // A damaged state file is no reason to fail: it would only tell the ports,
+    // and it is about to be written anew.
+    let last = dir.read_state().ok().flatten();
+    if last
+        .as_ref()
+        .is_some_and(|last| last.pid == std::process::id())
+    {
+        // In a container a process often gets the id of the one that died, and
+        // would be taken for it until it is ready.
+        files::remove(&dir.state_path())?;
+    }
+
+    tell(Service::DynamoDb, Step::Starting);
+    let asked = options.dynamodb_port;
+    let before = last
+        .as_ref()
+        .map(|s| (s.dynamodb.port, s.dynamodb.asked_port));
+    let dynamodb = dynamodb::start(&dir, &ports::wanted(asked, before))?;
+    answered(Service::DynamoDb, probe::dynamodb(dynamodb.port).await)?;
+    let dynamodb_state = DynamoDb {
+        url: url(dynamodb.port),
+        port: dynamodb.port,
+        asked_port: asked,
+    };
+    tell(Service::DynamoDb, ready(&dynamodb_state.url));
+
+    tell(Service::Cognito, Step::Starting);
+    let asked = options.cognito_port;
+    let before = last
+        .as_ref()
+        .map(|s| (s.cognito.port, s.cognito.asked_port));
+    let wanted = ports::wanted(asked, before);
+    let (cognito, ids) = cognito::start(&dir, &options.pool_users, &wanted).await?;
+    let probed = probe::cognito(cognito.port, &ids.user_pool_id).await;
+    answered(Service::Cognito, probed)?;
+    let cognito_state = Cognito {
+        url: url(cognito.port),
+        port: cognito.port,
+        asked_port: asked,
+        user_pool_id: ids.user_pool_id,
+        client_id: ids.client_id,
+    };
+    tell(Service::Cognito, ready(&cognito_state.url));
+
+    let folder = dir.data_path(Service::Postgres);
+    tell(
+        Service::Postgres,
+        if folder.exists() {
+            Step::Starting
+        } else {
+            Step::Creating
+        },
+    );
+    let (programs, cluster) = {
+        let (dir, search_path) = (dir.clone(), options.search_path);
+        blocking(Service::Postgres, move || {
+            let programs = postgres::find(search_path.as_deref(), &folder)?;
+            postgres::stop_orphan(&folder)?;
+            let cluster = Cluster::open(&dir, &programs)?;
+            Ok((programs, cluster))
+        })
+        .await?
+    };
+    let asked = options.postgres_port;
+    let before = last
+        .as_ref()
+        .map(|s| (s.postgres.port, s.postgres.asked_port));
+    let log = dir.service_log_path(Service::Postgres);
+    let wanted = ports::wanted(asked, before);
+    let postgres = Server::start(&programs, &cluster, log, &wanted).await?;
+    let state = State {
+        version: VERSION,
+        pid: std::process::id(),
+        started_at: Utc::now(),
+        stopped_at: None,
+        region: REGION.to_owned(),
+        dynamodb: dynamodb_state,
+        postgres: Postgres {
+            host: "127.0.0.1".to_owned(),
+            port: postgres.port,
+            asked_port: asked,
+            user: postgres::USER.to_owned(),
+            password: cluster.password,
+            database: postgres::DATABASE.to_owned(),
+            pid: postgres.pid(),
+            version: programs.version,
+        },
+        cognito: cognito_state,
+    };
+    tell(Service::Postgres, ready(&state.address(Service::Postgres)));
+
+    dir.write_state(&state)?;
+    Ok(Stack {
+        dir,
+        state,
+        dynamodb,
+        cognito,
+        postgres,
+        _lock: lock,
+    })
+}
+
+impl Stack {
+    /// Where everything is.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The folder it belongs to.
+    pub fn dir(&self) -> &StackDir {
+        &self.dir
+    }
+
+    /// Waits until a service ends by itself, which none should.
+    pub async fn stopped(&mut self) -> Exit {
+        let mut postgres = self.postgres.ended();
+        let (service, reason) = tokio::select! {
+            ended = postgres.wait_for(Option::is_some) => {
+                let status = ended.ok().and_then(|status| *status);
+                let reason = status.map_or("its end is unknown".to_owned(), |s| s.to_string());
+                (Service::Postgres, reason)
+            }
+            ended = &mut self.dynamodb.handle => (Service::DynamoDb, task_reason(ended)),
+            ended = &mut self.cognito.handle => (Service::Cognito, task_reason(ended)),
+        };
+        let log = match service {
+            Service::Postgres => files::tail(&self.dir.service_log_path(service), 0, 20),
+            _ => Vec::new(),
+        };
+        Exit {
+            service,
+            reason,
+            log,
+        }
+    }
+
+    /// Ends every service in order, and notes that it was in order.
+    pub async fn stop(mut self) -> Result<(), Error> {
+        let Stack {
+            dynamodb,
+            cognito,
+            postgres,
+            ..
+        } = &mut self;
+        tokio::join!(dynamodb.stop(), cognito.stop(), postgres.stop());
+        self.state.stopped_at = Some(Utc::now());
+        self.dir.write_state(&self.state)
+    }
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn ready(address: &str) -> Step {
+    Step::Ready {
+        address: address.to_owned(),
+    }
+}
+
+fn answered(service: Service, probed: Result<(), String>) -> Result<(), Error> {
+    probed.map_err(|reason| failed(service, reason))
+}
+
+fn failed(service: Service, reason: String) -> Error {
+    Error::Service {
+        service,
+        reason,
+        log: Vec::new(),
+    }
+}
+
+fn task_reason(ended: Result<Result<(), String>, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(Ok(())) => "it ended without a reason".to_owned(),
+        Ok(Err(reason)) => reason,
+        Err(cause) => cause.to_string(),
+    }
+}
+
+/// Runs what waits for the disk or for a process where that keeps no task from
+/// running.
+async fn blocking<T: Send + 'static>(
+    service: Service,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|cause| Err(failed(service, cause.to_string())))
+}

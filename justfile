@@ -1,0 +1,20 @@
+# What CI runs.
+ci:
+    bash .ci/run
+
+# The tests, on the local stack's own engines.
+test:
+    cargo test
+
+# Formats, and shows what the linter has to say.
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Takes the snapshots of the command line as they are now; look at the diff.
+snapshots:
+    INSTA_UPDATE=always cargo test -p cruddur-cli
+
+# A seeded stack in this folder, and what to try on it.
+up:
+    cargo run --release -- setup --local
