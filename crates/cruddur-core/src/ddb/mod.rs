@@ -10,6 +10,7 @@ pub mod patterns;
 mod retry;
 pub mod scan;
 pub mod schema;
+pub mod seed;
 
 pub(crate) mod groups;
 pub(crate) mod transaction;
