@@ -90,6 +90,7 @@ fn status(error: &Error) -> u8 {
         Error::TableDiffers { .. }
         | Error::TableIncomplete { .. }
         | Error::SchemaNotLoaded { .. }
+        | Error::GroupExists { .. }
         | Error::DatabaseInUse { .. }
         | Error::Input { .. }
         | Error::Service { .. }
