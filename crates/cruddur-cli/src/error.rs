@@ -92,6 +92,7 @@ fn status(error: &Error) -> u8 {
         | Error::SchemaNotLoaded { .. }
         | Error::GroupExists { .. }
         | Error::DatabaseInUse { .. }
+        | Error::GroupExists { .. }
         | Error::Input { .. }
         | Error::Service { .. }
         | Error::Failed(_) => FAILED,
