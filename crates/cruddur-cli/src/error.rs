@@ -90,7 +90,6 @@ fn status(error: &Error) -> u8 {
         Error::TableDiffers { .. }
         | Error::TableIncomplete { .. }
         | Error::SchemaNotLoaded { .. }
-        | Error::GroupExists { .. }
         | Error::DatabaseInUse { .. }
         | Error::GroupExists { .. }
         | Error::Input { .. }
