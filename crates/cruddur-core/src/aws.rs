@@ -161,13 +161,13 @@ impl ClassifyRetry for NobodyListens {
     }
 }
 
-fn is_refused(error: &(dyn StdError + 'static)) -> bool {
+pub(crate) fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
-fn chain_of<'a>(
+pub(crate) fn chain_of<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())

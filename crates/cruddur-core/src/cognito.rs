@@ -1,1 +1,177 @@
 //! The user pool.
+
+use std::collections::HashSet;
+
+use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::error::SdkError;
+use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::aws::{self, Connection};
+use crate::target::Target;
+use crate::{Error, Result, Service};
+
+/// The most that Cognito hands out at a time.
+const PAGE: i32 = 60;
+
+/// A user pool at an endpoint. Making one sends no request.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    client: Client,
+    id: String,
+    at: String,
+}
+
+/// A user of a pool. A pool has the attributes that its owner chose, so any of
+/// them can be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolUser {
+    /// `preferred_username`, which is the handle in Cruddur.
+    pub handle: Option<String>,
+    /// The id that tokens carry.
+    pub sub: Option<String>,
+    /// The address.
+    pub email: Option<String>,
+    /// What the pool itself calls the user.
+    pub username: String,
+    /// `CONFIRMED`, `UNCONFIRMED` and so on.
+    pub status: Option<String>,
+    /// Whether the user may sign in.
+    pub enabled: bool,
+    /// When the user signed up.
+    pub created: Option<DateTime<Utc>>,
+}
+
+impl Pool {
+    /// The pool that a target names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConfigured`] where it names none, and what else the target
+    /// lacks: an endpoint, a region, credentials.
+    pub async fn connect(target: &Target) -> Result<Pool> {
+        let id = target
+            .user_pool_id
+            .clone()
+            .ok_or_else(|| Error::NotConfigured {
+                what: "the Cognito user pool".to_owned(),
+                set: "AWS_COGNITO_USER_POOL_ID".to_owned(),
+            })?;
+        let connection = Connection::new(target, Service::Cognito).await?;
+        let mut config = aws_sdk_cognitoidentityprovider::Config::builder()
+            .behavior_version(aws::behavior_version())
+            .region(connection.region)
+            .credentials_provider(connection.credentials)
+            .http_client(connection.http_client)
+            .retry_config(aws::retry_config())
+            .retry_classifier(aws::NobodyListens)
+            .timeout_config(aws::timeout_config());
+        config.set_endpoint_url(connection.endpoint_url);
+        Ok(Pool {
+            client: Client::from_conf(config.build()),
+            id: id.value,
+            at: connection.at,
+        })
+    }
+
+    /// The pool's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The endpoint's address, as errors name it.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Every user, of all pages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolNotFound`]; [`Error::Failed`] where the service hands out
+    /// the same page again and again.
+    pub async fn users(&self) -> Result<Vec<PoolUser>> {
+        let mut all = Vec::new();
+        self.for_each_page(|users| {
+            all.extend(users);
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(all)
+    }
+
+    /// Hands every page to `take` as it arrives, until that fails.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::users`], and those of `take`.
+    pub async fn for_each_page<E: From<Error>>(
+        &self,
+        mut take: impl FnMut(Vec<PoolUser>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut seen = HashSet::new();
+        let mut token = None;
+        loop {
+            let request = self.client.list_users().user_pool_id(&self.id);
+            let page = request
+                .limit(PAGE)
+                .set_pagination_token(token)
+                .send()
+                .await
+                .map_err(|error| self.error(error))?;
+            // A page can be empty and not the last: only the token tells.
+            let users = page.users.unwrap_or_default();
+            take(users.iter().map(pool_user).collect())?;
+            match page.pagination_token.filter(|token| !token.is_empty()) {
+                None => return Ok(()),
+                Some(next) if !seen.insert(next.clone()) => {
+                    let (at, id) = (&self.at, &self.id);
+                    let repeated = format!("Cognito at {at} repeats a page of user pool {id}");
+                    return Err(Error::Failed(repeated).into());
+                }
+                next => token = next,
+            }
+        }
+    }
+
+    fn error<E>(&self, error: SdkError<E, aws::HttpResponse>) -> Error
+    where
+        E: std::error::Error + aws::ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let not_found = || Error::PoolNotFound {
+            pool: self.id.clone(),
+            at: self.at.clone(),
+        };
+        match aws::code_of(&error) {
+            Some("ResourceNotFoundException") => not_found(),
+            // What AWS says of an id that cannot be one, such as `pool`.
+            Some("InvalidParameterException" | "ValidationException") if !self.id.contains('_') => {
+                not_found()
+            }
+            _ => aws::error(Service::Cognito, &self.at, error),
+        }
+    }
+}
+
+fn pool_user(user: &UserType) -> PoolUser {
+    let created = user.user_create_date();
+    PoolUser {
+        handle: attribute(user.attributes(), "preferred_username"),
+        sub: attribute(user.attributes(), "sub"),
+        email: attribute(user.attributes(), "email"),
+        username: user.username().unwrap_or_default().to_owned(),
+        status: user.user_status().map(|status| status.as_str().to_owned()),
+        enabled: user.enabled(),
+        created: created.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos())),
+    }
+}
+
+/// An attribute's value, where there is one with anything in it.
+fn attribute(attributes: &[AttributeType], name: &str) -> Option<String> {
+    let attribute = attributes.iter().find(|a| a.name() == name)?;
+    attribute
+        .value()
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
+}

@@ -88,8 +88,9 @@ pub enum Error {
         /// The endpoint.
         at: String,
     },
-    /// The table is there but its keys are others, so it cannot be used or mended.
-    #[error("table {table} at {at} has another key schema: {}", differences.join("; "))]
+    /// The table is there but its keys, index or stream are others, and adding
+    /// something does not mend that.
+    #[error("table {table} at {at} is not the messages table: {}", differences.join("; "))]
     TableDiffers {
         /// The table's name.
         table: String,

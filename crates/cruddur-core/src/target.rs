@@ -6,10 +6,13 @@
 //! | | development | production |
 //! |---|---|---|
 //! | DynamoDB, Streams | `--endpoint-url`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, the running local stack, `http://localhost:8000` | `--endpoint-url`, the region's AWS endpoint |
-//! | PostgreSQL | `CONNECTION_URL`, `DATABASE_URL`, the running local stack, [`DEFAULT_CONNECTION_URL`] | `PROD_CONNECTION_URL` |
+//! | PostgreSQL | `CONNECTION_URL`, `DATABASE_URL`, the running local stack, [`DEFAULT_CONNECTION_URL`] | `PROD_CONNECTION_URL`, TLS verified unless it says otherwise |
 //! | Cognito | `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, the running local stack, AWS | AWS |
 //! | credentials | the environment's, fixed ones where the endpoint is not AWS | the SDK's default chain |
 //! | region | `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1` | the same without the last |
+//!
+//! What a database URL leaves open is taken from libpq's variables (`PGSSLMODE`
+//! and so on), as it is by psql and psycopg.
 //!
 //! What one service lacks is an error only for the command that needs the
 //! service, so each is kept as a result of its own.
@@ -241,7 +244,8 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
                 what: "the production database".to_owned(),
                 set: "PROD_CONNECTION_URL".to_owned(),
             })?;
-        return Ok(Choice::new(ConnectionUrl::parse(url, name)?, name));
+        let url = connection_url(inputs, url, name)?.verified_by_default();
+        return Ok(Choice::new(url, name));
     }
     let (url, why) = match first_of(inputs, &["CONNECTION_URL", "DATABASE_URL"]) {
         Some((url, name)) => (url, name.to_owned()),
@@ -250,7 +254,7 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
             None => (DEFAULT_CONNECTION_URL, "the default".to_owned()),
         },
     };
-    let url = ConnectionUrl::parse(url, &why)?;
+    let url = connection_url(inputs, url, &why)?;
     if let Some(host) = url
         .hosts()
         .iter()
@@ -261,6 +265,10 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
         )));
     }
     Ok(Choice::new(url, why))
+}
+
+fn connection_url(inputs: &Inputs, url: &str, source: &str) -> Result<ConnectionUrl> {
+    ConnectionUrl::parse_with(url, source, |name| variable(&inputs.variables, name))
 }
 
 fn user_pool_id(inputs: &Inputs) -> Option<Choice<String>> {

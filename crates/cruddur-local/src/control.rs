@@ -84,6 +84,12 @@ impl Detached {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
+
+    fn end(&mut self) {
+        // Both fail only if it has ended by itself just now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Starts a program that runs the stack of `dir`, in a session of its own, with
@@ -134,15 +140,20 @@ pub fn wait_until_ready(
             .try_wait()
             .map_err(|cause| failed(cause.to_string(), &detached))?;
         match (dir.status()?, ended) {
-            (Status::Running(state), _) => return Ok(state),
+            (Status::Running(state), _) => {
+                if state.pid != detached.pid() {
+                    // It has nothing to do but to find the lock taken; left to
+                    // itself, it might find it free again and start.
+                    detached.end();
+                }
+                return Ok(state);
+            }
             // Ours has ended because another one is on its way.
             (Status::Starting { .. }, Some(_)) | (_, None) => {}
             (_, Some(status)) => return Err(failed(format!("it ended with {status}"), &detached)),
         }
         if Instant::now() > deadline {
-            // It may have ended by itself just now.
-            let _ = detached.child.kill();
-            let _ = detached.child.wait();
+            detached.end();
             let seconds = timeout.as_secs();
             return Err(failed(
                 format!("it was not ready in {seconds} s"),

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::state::VERSION;
 use crate::{Error, Service, State, files};
@@ -195,22 +195,27 @@ impl StackDir {
             .open(&path)
             .map_err(Error::file("open", &path))?;
         // To look whether the lock is held, `status` takes a shared one for a
-        // moment: that must not look like a stack.
-        let deadline = Instant::now() + Duration::from_millis(200);
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(5));
+        // moment. That must not look like a stack, so it is told from one by a
+        // shared lock of our own; what it collides with is gone the next time.
+        let taken = (0..100).find_map(|_| match file.try_lock() {
+            Err(TryLockError::WouldBlock) => match file.try_lock_shared() {
+                Ok(()) => {
+                    std::thread::sleep(Duration::from_millis(1));
+                    None
                 }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::AlreadyRunning {
-                        folder: self.path.clone(),
-                        pid: read_pid(&mut file),
-                    });
-                }
-                Err(TryLockError::Error(cause)) => return Err(Error::file("lock", &path)(cause)),
+                refused => Some(refused),
+            },
+            decided => Some(decided),
+        });
+        match taken {
+            Some(Ok(())) => {}
+            Some(Err(TryLockError::WouldBlock)) | None => {
+                return Err(Error::AlreadyRunning {
+                    folder: self.path.clone(),
+                    pid: read_pid(&mut file),
+                });
             }
+            Some(Err(TryLockError::Error(cause))) => return Err(Error::file("lock", &path)(cause)),
         }
         let write_pid = |file: &mut File| {
             file.set_len(0)?;

@@ -1,5 +1,7 @@
 //! DynamoDB with Streams: the dynoxide engine over an SQLite file.
 
+use std::io::ErrorKind;
+
 use dynoxide::Database;
 use tokio::sync::oneshot;
 
@@ -30,8 +32,20 @@ fn open(dir: &StackDir) -> Result<Database, Error> {
         reason: format!("the path {} is not UTF-8", path.display()),
         log: Vec::new(),
     })?;
-    Database::new(name).map_err(|cause| Error::Damaged {
-        path: path.clone(),
-        reason: cause.to_string(),
+    Database::new(name).map_err(|cause| {
+        // The engine has one kind of error for all of SQLite's; its words tell
+        // a bad file, which only another file mends, from a bad moment.
+        let reason = cause.to_string();
+        if reason.contains("not a database") || reason.contains("malformed") {
+            Error::Damaged { path, reason }
+        } else if reason.contains("disk is full") {
+            Error::file("write", &path)(ErrorKind::StorageFull.into())
+        } else {
+            Error::Service {
+                service: Service::DynamoDb,
+                reason: format!("{} cannot be opened: {reason}", path.display()),
+                log: Vec::new(),
+            }
+        }
     })
 }

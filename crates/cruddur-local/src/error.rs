@@ -130,6 +130,9 @@ impl Error {
             Error::Damaged { .. } => "Put a good copy in its place, or begin with empty data: \
                  `cruddur local reset`."
                 .to_owned(),
+            Error::Service { reason, .. } if reason.contains("No space left on device") => {
+                FREE_SPACE.to_owned()
+            }
             Error::Service { .. } | Error::Detached { .. } => {
                 "Read more with `cruddur local logs`.".to_owned()
             }
@@ -167,6 +170,8 @@ const INSTALL: &str = "Install it: `apt-get install postgresql` (Debian, Ubuntu)
      `dnf install postgresql-server` (Fedora), `brew install postgresql` (macOS); \
      or set CONNECTION_URL to a server you have.";
 
+const FREE_SPACE: &str = "Free some space and try again.";
+
 /// Words for the causes that have a name; the system's own for the rest.
 fn reason(source: &io::Error) -> String {
     match source.kind() {
@@ -188,7 +193,7 @@ fn file_hint(path: &Path, source: &io::Error) -> Option<String> {
             None => "Use a folder that you may write to.".to_owned(),
         },
         ErrorKind::ReadOnlyFilesystem => "Use a folder on a disk that can be written.".to_owned(),
-        ErrorKind::StorageFull => "Free some space and try again.".to_owned(),
+        ErrorKind::StorageFull => FREE_SPACE.to_owned(),
         _ => return None,
     };
     Some(hint)

@@ -2,8 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
+
+use uuid::Uuid;
 
 use crate::Error;
 
@@ -18,20 +20,22 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
 /// Writes a file of mode 0600 so that a reader, and a restart after a power
 /// failure, sees the old content or the new one, never a part.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
-    // The process id keeps two processes off each other's unfinished file;
-    // inside one process a file has one writer at a time.
+    // A name of its own: several may write before one of them gets the lock.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let unfinished = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let unfinished = path.with_file_name(format!(".{name}.{}", Uuid::new_v4().simple()));
     let written = (|| {
         let mut file = private().write(true).truncate(true).open(&unfinished)?;
         file.write_all(content)?;
+        let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
+        // What root writes into someone's folder stays theirs to read.
+        let (theirs, mine) = (folder.metadata()?, file.metadata()?);
+        if mine.uid() == 0 && theirs.uid() != 0 {
+            fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
+        }
         file.sync_data()?;
         fs::rename(&unfinished, path)?;
         // The new name is safe only once the folder is on the disk.
-        match path.parent() {
-            Some(folder) => File::open(folder)?.sync_data(),
-            None => Ok(()),
-        }
+        folder.sync_data()
     })();
     written.map_err(|cause| {
         // Best effort: the error that counts is the one that brought us here.

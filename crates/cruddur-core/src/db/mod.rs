@@ -1,5 +1,18 @@
 //! The database of users and activities.
+//!
+//! Queries live in `sql/`, one a file, and are compiled in.
 
+pub mod admin;
+mod client;
+pub mod cognito_ids;
+pub mod marker;
+pub mod script;
+mod statements;
+mod tls;
 mod url;
+mod url_parser;
+pub mod users;
 
-pub use url::ConnectionUrl;
+pub use client::Database;
+pub use tls::SslMode;
+pub use url::{ConnectionUrl, Psql};

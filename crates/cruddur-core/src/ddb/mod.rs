@@ -1,11 +1,17 @@
 //! The messages table: its schema, its items, and the access patterns.
 
-pub(crate) mod groups;
+pub mod batch;
+pub mod import;
 pub mod item;
 pub mod json;
 pub mod limits;
 pub mod messages;
 pub mod patterns;
+mod retry;
+pub mod scan;
+pub mod schema;
+
+pub(crate) mod groups;
 pub(crate) mod transaction;
 
 use aws_sdk_dynamodb::Client;
@@ -87,6 +93,15 @@ impl Table {
 }
 
 impl Table {
+    /// Says that an answer was well formed and held nothing of what it should.
+    pub(crate) fn empty_answer(&self) -> crate::Error {
+        crate::Error::WrongServer {
+            service: Service::DynamoDb,
+            at: self.at.clone(),
+            cause: "its answer is empty".to_owned(),
+        }
+    }
+
     /// The names of every table of the endpoint, to the last page.
     pub async fn list_tables(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();

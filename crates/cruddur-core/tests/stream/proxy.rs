@@ -30,6 +30,8 @@ pub enum Action {
     CutBefore,
     /// The engine does it, and the worker dies before it hears of that.
     CutAfter,
+    /// The engine does it, but the connection breaks before the answer.
+    LoseAnswer,
     /// The engine's answer to the same request the last time, if there was one.
     AnswerOld,
     Answer(u16, Value),
@@ -115,12 +117,18 @@ impl State {
                 Action::CutBefore => return self.cut_off(&mut client).await,
                 Action::Answer(status, body) => response(status, &body),
                 Action::AnswerOld if self.old(&key).is_some() => self.old(&key).unwrap(),
-                Action::Forward | Action::AnswerOld | Action::CutAfter => {
-                    let answer = self.forward(&mut engine, &head, &body).await;
-                    if matches!(action, Action::CutAfter) {
-                        return self.cut_off(&mut client).await;
-                    }
-                    let Some(answer) = answer else { return };
+                Action::CutAfter => {
+                    self.forward(&mut engine, &head, &body).await;
+                    return self.cut_off(&mut client).await;
+                }
+                Action::LoseAnswer => {
+                    self.forward(&mut engine, &head, &body).await;
+                    return;
+                }
+                Action::Forward | Action::AnswerOld => {
+                    let Some(answer) = self.forward(&mut engine, &head, &body).await else {
+                        return;
+                    };
                     if call.reads_index() {
                         self.old.lock().unwrap().insert(key, answer.clone());
                     }

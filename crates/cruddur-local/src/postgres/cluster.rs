@@ -147,15 +147,17 @@ fn sync_later(folder: &Path) {
 fn failed(stderr: &[u8]) -> Error {
     let text = String::from_utf8_lossy(stderr);
     let log: Vec<String> = text.lines().map(str::to_owned).collect();
-    let error = log
-        .iter()
-        .find(|line| line.contains("error:") || line.contains("FATAL:"));
+    let told = ["FATAL:", "error:"].iter().find_map(|mark| {
+        let mut lines = log.iter();
+        lines.find_map(|line| Some(line.split_once(mark)?.1.trim()))
+    });
+    let reason = match told {
+        Some(told) => format!("initdb failed: {told}"),
+        None => "initdb failed".to_owned(),
+    };
     Error::Service {
         service: Service::Postgres,
-        reason: match error {
-            Some(line) => format!("initdb failed with {line:?}"),
-            None => "initdb failed".to_owned(),
-        },
+        reason,
         log,
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{alive, cognito, dynamodb, options, sql, try_sql, up};
+use crate::support::{alive, cognito, dynamodb, kill, options, sql, sql_at, up};
 use cruddur_local::{Down, Error, Service, StackDir, Status, Step, down, health, start};
 use serde_json::json;
 
@@ -96,7 +96,9 @@ async fn keeps_data_and_addresses_over_a_restart() {
 async fn runs_on_several_threads_too_and_takes_no_connection_without_the_password() {
     let folder = tempfile::tempdir().unwrap();
     let stack = up(folder.path()).await;
-    let refused = try_sql(&stack, "select 1", "wrong").await.unwrap_err();
+    let mut state = stack.state().clone();
+    state.postgres.password = "wrong".to_owned();
+    let refused = sql_at(&state, "select 1").await.unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "28P01");
     assert_eq!(sql(&stack, "show timezone").await, ["UTC"]);
     assert_eq!(sql(&stack, "show fsync").await, ["on"]);
@@ -379,12 +381,4 @@ async fn a_snapshot_brings_all_three_back() {
     let (_, tables) = dynamodb(&stack, "ListTables", json!({})).await;
     assert_eq!(tables["TableNames"], json!([]));
     stack.stop().await.unwrap();
-}
-
-fn kill(pid: u32) {
-    let pid = pid.to_string();
-    let status = std::process::Command::new("kill")
-        .args(["-9", &pid])
-        .status();
-    assert!(status.unwrap().success());
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cruddur_local::{Options, PoolUser, Stack, StackDir, start};
+use cruddur_local::{Options, PoolUser, Stack, StackDir, State, start};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,14 +33,10 @@ pub async fn up(folder: &Path) -> Stack {
 }
 
 /// A request of the AWS JSON protocol: status and body.
-pub async fn aws(url: &str, target: &str, body: Value) -> (u16, Value) {
-    let (status, text) = post(url, target, &body.to_string()).await;
-    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
-}
-
-async fn post(url: &str, target: &str, body: &str) -> (u16, String) {
+pub async fn aws(url: &str, target: &str, body: Value) -> std::io::Result<(u16, Value)> {
+    let body = body.to_string();
     let address = url.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(address).await?;
     let request = format!(
         "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
          Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\nX-Amz-Target: {target}\r\n\
@@ -48,42 +44,43 @@ async fn post(url: &str, target: &str, body: &str) -> (u16, String) {
          Credential=local/20230324/us-east-1/x/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    stream.read_to_string(&mut answer).await?;
+    // A server that was killed has sent nothing.
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
 pub async fn cognito(stack: &Stack, action: &str, body: Value) -> (u16, Value) {
     let target = format!("AWSCognitoIdentityProviderService.{action}");
-    aws(&stack.state().cognito.url, &target, body).await
-}
-
-pub async fn dynamodb(stack: &Stack, action: &str, body: Value) -> (u16, Value) {
-    let target = format!("DynamoDB_20120810.{action}");
-    aws(&stack.state().dynamodb.url, &target, body).await
-}
-
-/// A statement in the database every server has; the first column of each row.
-pub async fn sql(stack: &Stack, statement: &str) -> Vec<String> {
-    try_sql(stack, statement, &stack.state().postgres.password)
+    aws(&stack.state().cognito.url, &target, body)
         .await
         .unwrap()
 }
 
-pub async fn try_sql(
-    stack: &Stack,
-    statement: &str,
-    password: &str,
-) -> Result<Vec<String>, tokio_postgres::Error> {
-    let postgres = &stack.state().postgres;
+pub async fn dynamodb(stack: &Stack, action: &str, body: Value) -> (u16, Value) {
+    let target = format!("DynamoDB_20120810.{action}");
+    aws(&stack.state().dynamodb.url, &target, body)
+        .await
+        .unwrap()
+}
+
+/// A statement in the database every server has; the first column of each row.
+pub async fn sql(stack: &Stack, statement: &str) -> Vec<String> {
+    sql_at(stack.state(), statement).await.unwrap()
+}
+
+pub async fn sql_at(state: &State, statement: &str) -> Result<Vec<String>, tokio_postgres::Error> {
+    let postgres = &state.postgres;
     let (client, connection) = tokio_postgres::Config::new()
         .host(&postgres.host)
         .port(postgres.port)
         .user(&postgres.user)
-        .password(password)
+        .password(&postgres.password)
         .dbname("postgres")
         .connect(tokio_postgres::NoTls)
         .await?;
@@ -103,4 +100,12 @@ pub fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+pub fn kill(pid: u32) {
+    let pid = pid.to_string();
+    let status = std::process::Command::new("kill")
+        .args(["-9", &pid])
+        .status();
+    assert!(status.unwrap().success());
 }

@@ -1,0 +1,73 @@
+//! What a database says it is, so that a copied URL or a tunnel cannot make
+//! production look like development.
+
+use postgres::GenericClient;
+use serde::Serialize;
+
+use super::client::{Database, Problem};
+use crate::{Error, Result};
+
+/// What a database is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// It may be dropped and made again.
+    Development,
+    /// People's data are in it.
+    Production,
+}
+
+impl Database {
+    /// What the database says it is, where a schema-load has written that.
+    ///
+    /// # Errors
+    ///
+    /// Those of connecting.
+    pub async fn environment(&self) -> Result<Option<Environment>> {
+        self.with(|client| Ok(read(client)?)).await
+    }
+}
+
+pub(super) fn read(
+    client: &mut impl GenericClient,
+) -> Result<Option<Environment>, postgres::Error> {
+    let exists = client.query_one(include_str!("../../../../sql/marker/exists.sql"), &[])?;
+    if !exists.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let row = client.query_opt(include_str!("../../../../sql/marker/read.sql"), &[])?;
+    Ok(row.map(|row| match row.get("environment") {
+        "development" => Environment::Development,
+        // Whatever else stands there, nothing is dropped because of it.
+        _ => Environment::Production,
+    }))
+}
+
+/// Stops what would change production's database without `--prod`.
+pub(super) fn guard(client: &mut impl GenericClient, database: &Database) -> Result<(), Problem> {
+    if database.is_production() || read(client)? != Some(Environment::Production) {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "database {} at {} is marked as production, and --prod was not given",
+        database.name(),
+        database.at()
+    ))
+    .into())
+}
+
+/// Writes the marker, unless there is one.
+pub(super) fn write(client: &mut impl GenericClient, production: bool) -> Result<(), Problem> {
+    if read(client)?.is_some() {
+        return Ok(());
+    }
+    client.batch_execute(include_str!("../../../../sql/marker/create.sql"))?;
+    let environment = if production {
+        "production"
+    } else {
+        "development"
+    };
+    let insert = include_str!("../../../../sql/marker/write.sql");
+    client.execute(insert, &[&environment])?;
+    Ok(())
+}

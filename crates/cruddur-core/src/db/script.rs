@@ -1,0 +1,355 @@
+//! Files of SQL: the schema and the seed, or others in their place.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use postgres::error::DbError;
+use postgres::{Client, SimpleQueryMessage, Transaction};
+use serde::Serialize;
+
+use super::client::{Database, Problem};
+use super::marker;
+use super::statements::{self, Statement, line_ends};
+use crate::{Error, Result};
+
+/// A file of SQL.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Its name, as errors call it.
+    pub file: String,
+    /// What it holds.
+    pub sql: Cow<'static, str>,
+}
+
+/// What loading a file did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Loaded {
+    /// How many statements it has.
+    pub statements: usize,
+    /// How many rows were written.
+    pub rows: u64,
+    /// Tables, columns and so on that were not there before, such as
+    /// `table public.users`.
+    pub created: Vec<String>,
+}
+
+impl Loaded {
+    /// Whether everything had been there before.
+    pub fn is_unchanged(&self) -> bool {
+        self.rows == 0 && self.created.is_empty()
+    }
+}
+
+impl Script {
+    /// The schema that is compiled in.
+    pub fn schema() -> Script {
+        Script {
+            file: "sql/schema.sql".to_owned(),
+            sql: include_str!("../../../../sql/schema.sql").into(),
+        }
+    }
+
+    /// The seed data that are compiled in.
+    pub fn seed() -> Script {
+        Script {
+            file: "sql/seed.sql".to_owned(),
+            sql: include_str!("../../../../sql/seed.sql").into(),
+        }
+    }
+
+    /// A person's own file.
+    pub fn new(file: impl Into<String>, sql: String) -> Script {
+        Script {
+            file: file.into(),
+            sql: sql.into(),
+        }
+    }
+
+    fn error(&self, line: u64, message: impl Into<String>) -> Error {
+        Error::Input {
+            file: self.file.clone(),
+            line: Some(line),
+            message: message.into(),
+        }
+    }
+
+    /// The statements to run in one transaction.
+    ///
+    /// A file may begin with `begin` and end with `commit`: that is what
+    /// happens to it anyway. Anywhere else they would leave half of it in the
+    /// database when the other half fails, so they are refused.
+    fn statements(&self) -> Result<Vec<Statement<'_>>> {
+        let sql = self.sql.trim_start_matches('\u{feff}');
+        if let Some(at) = sql.find('\0') {
+            return Err(self.error(1 + line_ends(&sql[..at]), "a zero byte is not SQL"));
+        }
+        let mut all = statements::split(sql).map_err(|meta| {
+            let word = meta.word;
+            self.error(
+                meta.line,
+                format!(
+                    "{word} is a command of psql, not SQL; run this file with psql, or take it out"
+                ),
+            )
+        })?;
+        let opens = |s: &Statement| {
+            is_one_of(
+                s,
+                &[
+                    "BEGIN",
+                    "BEGIN TRANSACTION",
+                    "BEGIN WORK",
+                    "START TRANSACTION",
+                ],
+            )
+        };
+        let closes = |s: &Statement| {
+            is_one_of(
+                s,
+                &[
+                    "COMMIT",
+                    "COMMIT TRANSACTION",
+                    "COMMIT WORK",
+                    "END",
+                    "END TRANSACTION",
+                    "END WORK",
+                ],
+            )
+        };
+        if all.len() >= 2 && all.first().is_some_and(opens) && all.last().is_some_and(closes) {
+            all.pop();
+            all.remove(0);
+        }
+        match all.iter().find_map(|s| Some((s, refusal(s)?))) {
+            Some((statement, why)) => Err(self.error(statement.line, why)),
+            None => Ok(all),
+        }
+    }
+}
+
+fn is_one_of(statement: &Statement, words: &[&str]) -> bool {
+    words.contains(&statement.words.join(" ").as_str())
+}
+
+/// Why a statement cannot be part of a file, if it cannot.
+fn refusal(statement: &Statement) -> Option<&'static str> {
+    let word = |index: usize| statement.words.get(index).map_or("", String::as_str);
+    match (word(0), word(1)) {
+        ("ROLLBACK", "TO") => None,
+        ("BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT", _)
+        | ("PREPARE", "TRANSACTION") => Some(
+            "the whole file is one transaction; only its first statement may begin one, \
+             and only its last may commit it",
+        ),
+        ("COPY", _) if statement.text.to_uppercase().contains("STDIN") => Some(
+            "data inside of the file are for psql to read; use INSERT, or run this file with psql",
+        ),
+        _ => None,
+    }
+}
+
+impl Database {
+    /// Loads a schema, and writes the marker that says whether the database is
+    /// development's or production's, unless there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] with file and line for what the server does not take;
+    /// nothing of the file stays then. [`Error::Refused`] for a database that
+    /// is production's without `--prod`.
+    pub async fn load_schema(&self, script: Script, dry_run: bool) -> Result<Loaded> {
+        let production = self.is_production();
+        self.load(script, dry_run, move |transaction| {
+            marker::write(transaction, production)
+        })
+        .await
+    }
+
+    /// Loads seed data.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::load_schema`]; [`Error::SchemaNotLoaded`] where the
+    /// tables are not there.
+    pub async fn load_seed(&self, script: Script, dry_run: bool) -> Result<Loaded> {
+        self.load(script, dry_run, |_| Ok(())).await
+    }
+
+    async fn load(
+        &self,
+        script: Script,
+        dry_run: bool,
+        and_then: impl Fn(&mut Transaction<'_>) -> Result<(), Problem> + Send + 'static,
+    ) -> Result<Loaded> {
+        script.statements()?;
+        let database = self.clone();
+        self.with_retries(move |client| {
+            let mut transaction = begin(client)?;
+            marker::guard(&mut transaction, &database)?;
+            let before = objects(&mut transaction)?;
+            let has_tables = has_tables(&mut transaction)?;
+            let mut loaded = Loaded {
+                statements: 0,
+                rows: 0,
+                created: Vec::new(),
+            };
+            for statement in script.statements()? {
+                let rows = run(&mut transaction, &statement)
+                    .map_err(|error| explain(&script, &statement, error, has_tables))?;
+                loaded.statements += 1;
+                loaded.rows += rows;
+            }
+            let after = objects(&mut transaction)?;
+            loaded.created = after.difference(&before).cloned().collect();
+            drop_parts_of_new_tables(&mut loaded.created);
+            and_then(&mut transaction)?;
+            if dry_run {
+                transaction.rollback()?;
+            } else {
+                transaction.commit()?;
+            }
+            Ok(loaded)
+        })
+        .await
+    }
+}
+
+/// Begins a transaction that no other run of a file overlaps.
+fn begin(client: &mut Client) -> Result<Transaction<'_>, postgres::Error> {
+    let mut transaction = client.transaction()?;
+    transaction.batch_execute(include_str!("../../../../sql/db/lock.sql"))?;
+    Ok(transaction)
+}
+
+fn objects(transaction: &mut Transaction<'_>) -> Result<BTreeSet<String>, postgres::Error> {
+    let rows = transaction.query(include_str!("../../../../sql/db/objects.sql"), &[])?;
+    Ok(rows.iter().map(|row| row.get("name")).collect())
+}
+
+fn has_tables(transaction: &mut Transaction<'_>) -> Result<bool, postgres::Error> {
+    let row = transaction.query_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
+    Ok(row.get("users") && row.get("activities"))
+}
+
+/// The columns and indexes of a table that is new go without saying.
+fn drop_parts_of_new_tables(created: &mut Vec<String>) {
+    let tables: Vec<String> = created
+        .iter()
+        .filter_map(|name| name.strip_prefix("table ").map(str::to_owned))
+        .collect();
+    created.retain(|name| {
+        let part = name
+            .strip_prefix("column ")
+            .map(|column| (column, '.'))
+            .or_else(|| name.strip_prefix("index ").map(|index| (index, '_')));
+        part.is_none_or(|(part, separator)| {
+            !tables.iter().any(|table| {
+                part.strip_prefix(table.as_str())
+                    .is_some_and(|rest| rest.starts_with(separator))
+            })
+        })
+    });
+}
+
+/// Runs a statement and says how many rows it wrote.
+fn run(transaction: &mut Transaction<'_>, statement: &Statement) -> Result<u64, postgres::Error> {
+    let mut reads = false;
+    let mut rows = 0;
+    for message in transaction.simple_query(statement.text)? {
+        match message {
+            SimpleQueryMessage::CommandComplete(count) => rows += count,
+            SimpleQueryMessage::RowDescription(_) => reads = true,
+            _ => {}
+        }
+    }
+    let writes = match statement.words.first().map_or("", String::as_str) {
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE" => true,
+        "WITH" => !reads,
+        _ => false,
+    };
+    Ok(if writes { rows } else { 0 })
+}
+
+/// Finds the line of what the server complains about.
+fn explain(
+    script: &Script,
+    statement: &Statement,
+    error: postgres::Error,
+    has_tables: bool,
+) -> Problem {
+    let Some(answer) = error.as_db_error() else {
+        return error.into();
+    };
+    let code = answer.code().code();
+    // Not about the file: the connection, the server's means, other sessions.
+    let of_server = ["08", "40", "53", "57", "58", "XX"];
+    let no_schema = code == "42P01" && !has_tables && script.file == Script::seed().file;
+    if no_schema || of_server.iter().any(|class| code.starts_with(class)) {
+        return error.into();
+    }
+    let line = statement.line + lines_before(statement.text, answer);
+    script.error(line, message(answer)).into()
+}
+
+/// How many lines of the statement lie before the place that the server names,
+/// which it counts in characters from 1.
+fn lines_before(text: &str, answer: &DbError) -> u64 {
+    let Some(postgres::error::ErrorPosition::Original(position)) = answer.position() else {
+        return 0;
+    };
+    let before: String = text.chars().take(*position as usize - 1).collect();
+    line_ends(&before)
+}
+
+fn message(answer: &DbError) -> String {
+    let more = [answer.detail(), answer.hint()];
+    let more: String = more
+        .iter()
+        .flatten()
+        .map(|text| format!("; {}", text.trim_end_matches('.')))
+        .collect();
+    format!("{}{more} ({})", answer.message(), answer.code().code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(sql: &str) -> Result<Vec<u64>, (Option<u64>, String)> {
+        let script = Script::new("x.sql", sql.to_owned());
+        match script.statements() {
+            Ok(statements) => Ok(statements.iter().map(|s| s.line).collect()),
+            Err(Error::Input { line, message, .. }) => Err((line, message)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_transaction_around_the_whole_file_is_what_happens_anyway() {
+        assert_eq!(lines("begin;\nselect 1;\ncommit;"), Ok(vec![2]));
+        assert_eq!(lines("START TRANSACTION;\nselect 1;\nend"), Ok(vec![2]));
+        assert_eq!(lines("savepoint a;\nrollback to a;"), Ok(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_transaction_in_the_middle_is_refused_with_its_line() {
+        for (sql, line) in [
+            ("select 1;\ncommit;\nselect 2", 2),
+            ("begin;\nselect 1;", 1),
+            ("begin;\ncommit;\nbegin;\ncommit;", 2),
+            ("begin isolation level serializable;\nselect 1;\ncommit;", 1),
+            ("select 1;\nrollback;", 2),
+            ("select 1;\n\\c other", 2),
+            ("select 1;\ncopy t from stdin;\n1\n", 2),
+            ("select 1;\n\0", 2),
+        ] {
+            assert_eq!(lines(sql).unwrap_err().0, Some(line), "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_files_compiled_in_are_whole() {
+        assert!(!Script::schema().statements().unwrap().is_empty());
+        assert!(!Script::seed().statements().unwrap().is_empty());
+    }
+}

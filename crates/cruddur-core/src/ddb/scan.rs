@@ -1,0 +1,236 @@
+//! Every item of the table, page by page.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::Table;
+use super::item::Item;
+use super::limits::item_size;
+use super::retry::{self, Patience};
+use crate::{Error, Result};
+
+/// What AWS reads for one page, in bytes.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// How many items a first page asks for, before their size is known.
+const FIRST_PAGE: usize = 1_000;
+/// AWS takes up to a million segments.
+const MAX_SEGMENTS: u32 = 1_000_000;
+/// How many segments are read at once unless told otherwise: while the pages of
+/// one are taken apart here, the server reads those of the others. DynamoDB
+/// Local is fastest with four; the embedded engine answers one at a time, and
+/// then a second keeps it busy.
+pub const DEFAULT_SEGMENTS: u32 = 4;
+
+/// How [`Table::scan`] goes about it.
+#[derive(Debug, Clone)]
+pub struct ScanOptions {
+    /// How many parts of the table are read at once; [`DEFAULT_SEGMENTS`] when
+    /// `None`, or one where there is a limit.
+    pub segments: Option<u32>,
+    /// The most items that are wanted.
+    pub limit: Option<u64>,
+    /// After how long without a single page it gives up.
+    pub patience: Duration,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        ScanOptions {
+            segments: None,
+            limit: None,
+            patience: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What a scan came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scanned {
+    /// The number of items that were handed on.
+    pub items: u64,
+    /// Whether there are more than the limit.
+    pub cut: bool,
+    /// Read capacity units.
+    pub consumed_capacity: f64,
+}
+
+impl Table {
+    /// Hands every item to `sink`, a page at a time, until there are no more or
+    /// the sink breaks off. Pages of different segments come in any order. No
+    /// more than a page a segment is in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableNotFound`], [`Error::Usage`] for a number of segments that
+    /// is none, the sink's own error, or what a request failed of.
+    pub async fn scan<E: From<Error>>(
+        &self,
+        options: &ScanOptions,
+        mut sink: impl FnMut(Vec<Item>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<Scanned, E> {
+        let segments = match (options.segments, options.limit) {
+            (Some(segments @ 1..=MAX_SEGMENTS), _) => segments,
+            (Some(segments), _) => return Err(no_segments(segments).into()),
+            // Whoever wants a few items wants no four pages of them.
+            (None, Some(_)) => 1,
+            (None, None) => DEFAULT_SEGMENTS,
+        };
+        let client = retry::without_retries(&self.client);
+        let mut pages: FuturesUnordered<_> = (0..segments)
+            .map(|segment| Segment::new(self, &client, segment, segments, options).next())
+            .collect();
+        let mut scanned = Scanned::default();
+        while let Some(page) = pages.next().await {
+            let (segment, page) = page?;
+            scanned.consumed_capacity += units(&page);
+            let mut items = page.items.unwrap_or_default();
+            // The next page is read while this one is handed on.
+            if let Some(segment) = segment.after(page.last_evaluated_key, &items)? {
+                pages.push(segment.next());
+            }
+            let left = options.limit.map(|limit| limit - scanned.items);
+            if let Some(left) = left.filter(|&left| left < items.len() as u64) {
+                items.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                scanned.cut = true;
+            }
+            scanned.items += items.len() as u64;
+            let flow = if items.is_empty() {
+                ControlFlow::Continue(())
+            } else {
+                sink(items)?
+            };
+            if scanned.cut || flow.is_break() {
+                break;
+            }
+        }
+        Ok(scanned)
+    }
+}
+
+fn units(page: &ScanOutput) -> f64 {
+    page.consumed_capacity()
+        .and_then(|capacity| capacity.capacity_units)
+        .unwrap_or_default()
+}
+
+fn no_segments(segments: u32) -> Error {
+    Error::Usage(format!(
+        "{segments} segments are not possible: 1 to {MAX_SEGMENTS} are"
+    ))
+}
+
+/// One part of the table, and how far it has been read.
+struct Segment<'a> {
+    table: &'a Table,
+    client: &'a Client,
+    options: &'a ScanOptions,
+    segment: u32,
+    segments: u32,
+    start: Option<HashMap<String, AttributeValue>>,
+    page_items: usize,
+    /// How many items this segment can still contribute, and one more, by which
+    /// it shows that there are more.
+    left: Option<u64>,
+}
+
+impl<'a> Segment<'a> {
+    fn new(
+        table: &'a Table,
+        client: &'a Client,
+        segment: u32,
+        segments: u32,
+        options: &'a ScanOptions,
+    ) -> Self {
+        Segment {
+            table,
+            client,
+            options,
+            segment,
+            segments,
+            start: None,
+            page_items: FIRST_PAGE,
+            left: options.limit.map(|limit| limit.saturating_add(1)),
+        }
+    }
+
+    /// Reads the next page, trying again while DynamoDB has no capacity left.
+    async fn next(self) -> Result<(Segment<'a>, ScanOutput)> {
+        let mut patience = Patience::new(self.options.patience);
+        loop {
+            let (transient, error) = match self.request().send().await {
+                // An answer without a list is none: even an empty page has one.
+                Ok(page) if page.items.is_none() => (true, self.table.empty_answer()),
+                Ok(page) => return Ok((self, page)),
+                Err(error) => (retry::is_transient(&error), self.table.error(error)),
+            };
+            let pause = if transient { patience.failure() } else { None };
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    fn request(&self) -> aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder {
+        let items = match self.left {
+            Some(left) => self
+                .page_items
+                .min(usize::try_from(left).unwrap_or(usize::MAX)),
+            None => self.page_items,
+        };
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.table.name)
+            .limit(i32::try_from(items).unwrap_or(i32::MAX))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .set_exclusive_start_key(self.start.clone());
+        if self.segments == 1 {
+            return request;
+        }
+        // Both fit: a scan has no more than a million segments.
+        request
+            .segment(i32::try_from(self.segment).unwrap_or(i32::MAX))
+            .total_segments(i32::try_from(self.segments).unwrap_or(i32::MAX))
+    }
+
+    /// What is left to read after a page, if anything.
+    fn after(
+        mut self,
+        next: Option<HashMap<String, AttributeValue>>,
+        items: &[Item],
+    ) -> Result<Option<Segment<'a>>> {
+        self.left = self
+            .left
+            .map(|left| left.saturating_sub(items.len() as u64));
+        let Some(next) = next.filter(|_| self.left != Some(0)) else {
+            return Ok(None);
+        };
+        if self.start.as_ref() == Some(&next) {
+            return Err(Error::Failed(format!(
+                "DynamoDB at {} answers with the same page of table {} again and again",
+                self.table.at, self.table.name
+            )));
+        }
+        self.start = Some(next);
+        self.adapt(items);
+        Ok(Some(self))
+    }
+
+    /// Asks for as many items as fill a page, going by the last one. DynamoDB
+    /// Local is ten times as slow when it is asked for all that is left; and a
+    /// few too many cost little, while a few too few cost another page.
+    fn adapt(&mut self, items: &[Item]) {
+        let bytes: usize = items.iter().map(item_size).sum();
+        if let Some(average) = bytes.checked_div(items.len()) {
+            self.page_items = (PAGE_BYTES / average.max(1) + 1).clamp(1, 100_000);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+use std::io::{BufReader, Cursor, Write as _};
+
+use cruddur_core::Error;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::import::{ImportOptions, Imported, OnError};
+use cruddur_core::ddb::json::{parse_typed, write_typed};
+
+use crate::dynamodb::{all_items, endpoint, no_table, table, table_at};
+use crate::fault_proxy::{Fault, FaultProxy};
+
+fn options(on_error: OnError) -> ImportOptions {
+    ImportOptions {
+        on_error,
+        ..ImportOptions::default()
+    }
+}
+
+async fn import(table: &Table, text: impl Into<Vec<u8>>, on_error: OnError) -> Imported {
+    let source = BufReader::new(Cursor::new(text.into()));
+    table.import(source, &options(on_error), &mut |_| {}).await
+}
+
+fn lines(range: std::ops::Range<usize>) -> String {
+    range
+        .map(|n| format!("{{\"pk\":{{\"S\":\"MSG#1\"}},\"sk\":{{\"S\":\"{n:06}\"}}}}\n"))
+        .collect()
+}
+
+const EVERY_TYPE: &str = r#"{"pk":{"S":"MSG#1"},"sk":{"S":"1"},"big":{"N":"12345678901234567890123456789012345678"},"binary":{"B":"AP8Q"},"bs":{"BS":["AQ==","Ag=="]},"empty":{"S":""},"false":{"BOOL":false},"fraction":{"N":"-0.000000000000000000000000000000000000012345"},"l":{"L":[{"NULL":true},{"M":{"é":{"L":[]}}}]},"m":{"M":{}},"ns":{"NS":["1","2.5"]},"ss":{"SS":["\"","\n"]},"text":{"S":"\"it's\"\n\t👋\u0001"}}"#;
+
+#[tokio::test]
+async fn every_type_comes_back_exactly() {
+    let table = table().await;
+    import(&table, EVERY_TYPE, OnError::Stop)
+        .await
+        .into_result("-", OnError::Stop)
+        .unwrap();
+    let items = all_items(&table).await;
+    let mut first = Vec::new();
+    write_typed(&mut first, &items[0]);
+    let first = String::from_utf8(first).unwrap();
+    // Sets have no order, and the engine may spell a number another way.
+    for exact in [
+        r#""big":{"N":"12345678901234567890123456789012345678"}"#,
+        r#""binary":{"B":"AP8Q"}"#,
+        r#""empty":{"S":""}"#,
+        r#""l":{"L":[{"NULL":true},{"M":{"é":{"L":[]}}}]}"#,
+        r#""text":{"S":"\"it's\"\n\t👋\u0001"}"#,
+    ] {
+        assert!(first.contains(exact), "{first}");
+    }
+    // What was printed is read back as the very same items.
+    let other = crate::dynamodb::table().await;
+    import(&other, first, OnError::Stop).await;
+    assert_eq!(all_items(&other).await, items);
+}
+
+#[tokio::test]
+async fn an_export_to_s3_and_odd_white_space_are_read() {
+    let table = table().await;
+    let text = "\u{feff}{\"Item\":{\"pk\":{\"S\":\"MSG#1\"},\"sk\":{\"S\":\"1\"}}}\r\n\n  \n {\"pk\":{\"S\":\"MSG#1\"},\"sk\":{\"S\":\"2\"}}";
+    let imported = import(&table, text, OnError::Stop)
+        .await
+        .into_result("-", OnError::Stop)
+        .unwrap();
+    assert_eq!((imported.read, imported.written), (2, 2));
+}
+
+#[tokio::test]
+async fn a_bad_line_stops_it_with_all_before_and_none_after() {
+    let table = table().await;
+    let text = format!("{}{{\"pk\":\n{}", lines(0..499), lines(600..700));
+    let imported = import(&table, text, OnError::Stop).await;
+    assert_eq!((imported.written, imported.bad[0].line), (499, 500));
+    let error = imported
+        .into_result("items.jsonl", OnError::Stop)
+        .unwrap_err();
+    assert!(matches!(error, Error::Partial { .. }), "{error}");
+    assert!(
+        error.to_string().starts_with("items.jsonl:500: EOF"),
+        "{error}"
+    );
+    assert_eq!(all_items(&table).await.len(), 499);
+}
+
+#[tokio::test]
+async fn or_the_rest_goes_on_and_each_is_named() {
+    let table = table().await;
+    let text = format!(
+        "nonsense\n{}{{\"pk\":{{\"S\":\"1\"}}}}\n{}",
+        lines(0..30),
+        lines(30..60)
+    );
+    let imported = import(&table, text, OnError::Continue).await;
+    let bad: Vec<_> = imported.bad.iter().map(|bad| bad.line).collect();
+    assert_eq!((imported.written, bad), (60, vec![1, 32]));
+    let error = imported.into_result("f", OnError::Continue).unwrap_err();
+    let Error::Partial { not_done, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(not_done[1], "f:32: the item has no \"sk\"");
+}
+
+#[tokio::test]
+async fn a_first_line_that_is_bad_is_an_error_of_its_own() {
+    let table = table().await;
+    for (text, expected) in [
+        (b"\x1f\x8b\x08rest".to_vec(), "compressed"),
+        (b"{\"pk\":\"\xff\"}".to_vec(), "UTF-8"),
+        (b"[1]".to_vec(), "expected an item"),
+        (
+            format!(
+                "{{\"pk\":{{\"S\":\"1\"}},\"sk\":{{\"S\":\"1\"}},\"a\":{{\"S\":\"{}\"}}}}",
+                "x".repeat(410_000)
+            )
+            .into_bytes(),
+            "400 KB",
+        ),
+        (vec![b'x'; 5_000_000], "more than"),
+    ] {
+        let error = import(&table, text, OnError::Stop)
+            .await
+            .into_result("f", OnError::Stop)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("f:1: "), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_is_far_too_long_is_skipped_whole() {
+    let table = table().await;
+    let text = format!("{}\n{}", "x".repeat(9_000_000), lines(0..3));
+    let imported = import(&table, text, OnError::Continue).await;
+    assert_eq!((imported.written, imported.bad_total), (3, 1));
+}
+
+#[tokio::test]
+async fn many_bad_lines_are_counted_and_not_kept() {
+    let table = table().await;
+    let imported = import(&table, "x\n".repeat(5_000), OnError::Continue).await;
+    assert_eq!((imported.bad.len(), imported.bad_total), (100, 5_000));
+    let Err(Error::Partial { not_done, .. }) = imported.into_result("f", OnError::Continue) else {
+        panic!();
+    };
+    assert_eq!(not_done[100], "and 4900 more lines");
+}
+
+#[tokio::test]
+async fn a_dry_run_reads_and_writes_nothing() {
+    let table = table().await;
+    let source = BufReader::new(Cursor::new(format!("{}x\n", lines(0..40))));
+    let dry = ImportOptions {
+        dry_run: true,
+        on_error: OnError::Continue,
+        ..ImportOptions::default()
+    };
+    let imported = table.import(source, &dry, &mut |_| {}).await;
+    assert_eq!((imported.written, imported.bad[0].line), (40, 41));
+    assert!(all_items(&table).await.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_the_table_is_busy() {
+    let table = table().await;
+    let proxy = FaultProxy::start(endpoint(), |n, _| match n % 5 {
+        0 => Fault::Exception("ProvisionedThroughputExceededException"),
+        1 => Fault::HandBack(3),
+        2 => Fault::CutAfter,
+        _ => Fault::None,
+    })
+    .await;
+    let through_proxy = table_at(&proxy.url, table.name()).await;
+    let imported = import(&through_proxy, lines(0..600), OnError::Stop).await;
+    let imported = imported.into_result("-", OnError::Stop).unwrap();
+    assert_eq!(imported.written, 600);
+    assert_eq!(all_items(&table).await.len(), 600);
+}
+
+#[tokio::test]
+async fn a_pipe_that_stays_open_does_not_hold_up_an_error() {
+    let table = no_table().await;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(lines(0..200).as_bytes()).unwrap();
+    let imported = table
+        .import(BufReader::new(reader), &options(OnError::Stop), &mut |_| {})
+        .await;
+    let error = imported.into_result("-", OnError::Stop).unwrap_err();
+    assert!(matches!(error, Error::TableNotFound { .. }), "{error}");
+    drop(writer);
+}
+
+#[test]
+fn the_line_above_has_every_type() {
+    for name in ["S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL"] {
+        assert!(EVERY_TYPE.contains(&format!("{{\"{name}\":")), "{name}");
+    }
+    assert!(parse_typed(EVERY_TYPE).is_ok());
+}

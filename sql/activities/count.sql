@@ -1,0 +1,2 @@
+-- How many activities there are.
+select count(*) from public.activities;

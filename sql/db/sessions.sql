@@ -1,0 +1,15 @@
+-- Who is connected, but for the session that asks.
+-- $1: the database, or null for every one
+select
+  activity.pid,
+  activity.datname::text as database,
+  activity.usename::text as "user",
+  activity.application_name as application,
+  host(activity.client_addr) as client,
+  activity.state,
+  activity.backend_start as since
+from pg_stat_activity as activity
+where activity.backend_type = 'client backend'
+  and activity.pid <> pg_backend_pid()
+  and ($1::text is null or activity.datname = $1)
+order by activity.datname, activity.backend_start, activity.pid;

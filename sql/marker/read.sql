@@ -1,0 +1,2 @@
+-- What the database is: development or production.
+select environment from cruddur.marker;
