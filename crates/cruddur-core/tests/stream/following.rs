@@ -191,7 +191,8 @@ async fn a_stream_that_was_replaced_is_followed_from_its_beginning() {
     let shutdown = async {
         let drop = client().delete_table().table_name(table.name()).send();
         drop.await.unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Longer than the follower is ever idle.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         create(&client(), table.name(), WHOLE).await;
         let second = group(&table, &one, &other, 10).await;
         write(&table, second, "text 12", 12).await;
