@@ -47,8 +47,16 @@ async fn everything_but_an_inserted_message_is_ignored() {
     let records = [
         record(1, ChangeKind::Modify, message.clone()),
         record(2, ChangeKind::Remove, message),
-        record(3, ChangeKind::Insert, Some(group_item(group, &one, &other, 9))),
-        record(4, ChangeKind::Insert, Some(Item::from([("pk".into(), s("X"))]))),
+        record(
+            3,
+            ChangeKind::Insert,
+            Some(group_item(group, &one, &other, 9)),
+        ),
+        record(
+            4,
+            ChangeKind::Insert,
+            Some(Item::from([("pk".into(), s("X"))])),
+        ),
     ];
     let applied = apply(&table, &records).await;
     assert_eq!((applied.ignored, applied.failures.len()), (4, 0));
@@ -87,7 +95,10 @@ async fn a_record_that_cannot_be_understood_does_not_hold_up_the_others() {
     let reasons: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
     assert_eq!(reasons.len(), 5, "{reasons:?}");
     for part in ["6: no", "no sort key", "no text", "is no time", "NEW_IMAGE"] {
-        assert!(reasons.iter().any(|r| r.contains(part)), "{part}: {reasons:?}");
+        assert!(
+            reasons.iter().any(|r| r.contains(part)),
+            "{part}: {reasons:?}"
+        );
     }
     // By number, not by text: 6 is lower than those of 21 digits.
     assert_eq!(applied.lowest_failure(), Some("6"));
@@ -227,7 +238,10 @@ async fn attributes_and_older_notations_of_time_are_kept() {
     let mut item = group_item(group, &one, &other, 0);
     // As text this is before any key of the day, as an instant it is not.
     item.insert("sk".into(), s("2023-03-24T05:45:01.000009-04:00"));
-    item.insert("pinned".into(), aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+    item.insert(
+        "pinned".into(),
+        aws_sdk_dynamodb::types::AttributeValue::Bool(true),
+    );
     put(&table, item).await;
     let older = apply(&table, &[inserted(group, &one, 8)]).await;
     assert_eq!(older.unchanged, 1);

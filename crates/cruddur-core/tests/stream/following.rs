@@ -32,7 +32,8 @@ impl Sink for Log {
     fn batch(&mut self, records: &[StreamRecord], applied: &Applied) -> Result<()> {
         self.records.extend_from_slice(records);
         self.moved += applied.moved.len();
-        self.failures.extend(applied.failures.iter().map(ToString::to_string));
+        self.failures
+            .extend(applied.failures.iter().map(ToString::to_string));
         if let Some(progress) = &self.progress {
             progress.send_replace(self.records.len());
         }
@@ -58,7 +59,10 @@ async fn drained(table: &Table, url: &str, checkpoint: Option<Checkpoint>) -> Lo
 
 async fn write(table: &Table, group: Uuid, text: &str, micros: i64) {
     let sender = person("andrewbrown");
-    table.create_message(group, &sender, text, at(micros)).await.unwrap();
+    table
+        .create_message(group, &sender, text, at(micros))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -102,7 +106,9 @@ async fn following_goes_on_until_it_is_told_to_stop() {
         // Two group items, the message, and two moves of two records each.
         seen.wait_for(|records| *records >= 7).await.unwrap();
     };
-    follow(&table, &streams, None, &mut log, shutdown).await.unwrap();
+    follow(&table, &streams, None, &mut log, shutdown)
+        .await
+        .unwrap();
     assert_at(&table, &one, group, 3).await;
     assert_at(&table, &other, group, 3).await;
     assert!(log.checkpoint.is_some());
@@ -126,7 +132,9 @@ async fn tailing_shows_what_happens_from_now_on_and_changes_nothing() {
             write(&table, group, "new", 3).await;
             seen.wait_for(|records| *records >= expected).await.unwrap();
         };
-        tail(&table, &streams, start, &mut log, shutdown).await.unwrap();
+        tail(&table, &streams, start, &mut log, shutdown)
+            .await
+            .unwrap();
         assert_eq!(log.records.len(), expected);
         assert!(log.checkpoint.is_none());
     }
@@ -154,7 +162,10 @@ async fn a_table_that_cannot_be_followed_says_why() {
     }
     let table = table_at(engine(), "test-no-such-table").await;
     let error = drain(&table, &streams, None, &mut Log::default()).await;
-    assert!(matches!(error, Err(Error::TableNotFound { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(Error::TableNotFound { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -171,7 +182,10 @@ async fn a_table_without_the_index_ends_the_following() {
     let streams = streams_at(engine()).await;
     let never = std::future::pending();
     let error = follow(&table, &streams, None, &mut Log::default(), never).await;
-    assert!(matches!(error, Err(Error::TableIncomplete { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(Error::TableIncomplete { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -201,8 +215,15 @@ async fn a_stream_that_was_replaced_is_followed_from_its_beginning() {
     };
     let followed = follow(&table, &streams, log.checkpoint, &mut running, shutdown);
     let limit = Duration::from_secs(30);
-    tokio::time::timeout(limit, followed).await.unwrap().unwrap();
-    assert!(running.notices.iter().any(|n| n == "Replaced"), "{:?}", running.notices);
+    tokio::time::timeout(limit, followed)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        running.notices.iter().any(|n| n == "Replaced"),
+        "{:?}",
+        running.notices
+    );
 }
 
 /// A server of one stream, made up: three shards, the second of which
@@ -275,7 +296,10 @@ async fn a_parent_is_read_to_its_end_before_its_child() {
     assert_eq!(log.records.len(), 4);
     let kept = serde_json::to_value(log.checkpoint.unwrap()).unwrap();
     assert_eq!(kept["shards"]["parent"], json!("ended"));
-    assert_eq!(kept["shards"]["child"]["after"], json!("000000000000000000003"));
+    assert_eq!(
+        kept["shards"]["child"]["after"],
+        json!("000000000000000000003")
+    );
 }
 
 #[tokio::test]
@@ -343,7 +367,9 @@ async fn a_server_that_goes_away_is_waited_for_and_mentioned_once() {
         down.store(false, Ordering::SeqCst);
         seen.wait_for(|records| *records >= 7).await.unwrap();
     };
-    follow(&table, &streams, None, &mut log, shutdown).await.unwrap();
+    follow(&table, &streams, None, &mut log, shutdown)
+        .await
+        .unwrap();
     assert_at(&direct, &one, group, 3).await;
     assert_eq!(log.notices.len(), 2, "{:?}", log.notices);
     assert!(log.notices[0].starts_with("Lost"));

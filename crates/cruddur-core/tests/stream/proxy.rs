@@ -211,5 +211,8 @@ fn response(status: u16, body: &Value) -> Vec<u8> {
 /// An exception as DynamoDB answers with it.
 pub fn exception(name: &str) -> Action {
     let kind = format!("com.amazonaws.dynamodb.v20120810#{name}");
-    Action::Answer(400, serde_json::json!({"__type": kind, "message": "made up"}))
+    Action::Answer(
+        400,
+        serde_json::json!({"__type": kind, "message": "made up"}),
+    )
 }

@@ -229,5 +229,10 @@ pub fn s(text: impl Into<String>) -> aws_sdk_dynamodb::types::AttributeValue {
 /// That a person has one item of a group, at this time and with its text.
 pub async fn assert_at(table: &Table, owner: &Person, group: Uuid, micros: i64) {
     let expected = [(to_key(at(micros)), format!("text {micros}"))];
-    assert_eq!(items_of(table, owner, group).await, expected, "{}", owner.handle);
+    assert_eq!(
+        items_of(table, owner, group).await,
+        expected,
+        "{}",
+        owner.handle
+    );
 }

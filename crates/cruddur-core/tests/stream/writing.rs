@@ -20,7 +20,10 @@ async fn messages(table: &Table, group: Uuid) -> Vec<(String, String)> {
         .send();
     let items: Vec<Item> = pages.try_collect().await.unwrap();
     let of = |item: &Item, name: &str| item[name].as_s().unwrap().clone();
-    items.iter().map(|i| (of(i, "sk"), of(i, "message"))).collect()
+    items
+        .iter()
+        .map(|i| (of(i, "sk"), of(i, "message")))
+        .collect()
 }
 
 #[tokio::test]
@@ -31,7 +34,11 @@ async fn messages_of_one_microsecond_all_survive() {
     let writes = ["a", "b", "c", "d", "e"];
     let writes = writes.map(|text| table.create_message(group, &one, text, at(7)));
     futures_util::future::try_join_all(writes).await.unwrap();
-    let mut texts: Vec<_> = messages(&table, group).await.into_iter().map(|m| m.1).collect();
+    let mut texts: Vec<_> = messages(&table, group)
+        .await
+        .into_iter()
+        .map(|m| m.1)
+        .collect();
     texts.sort();
     assert_eq!(texts, ["a", "b", "c", "d", "e"]);
 }
@@ -51,7 +58,10 @@ async fn a_put_whose_answer_was_lost_is_not_put_twice() {
     })
     .await;
     let table = table_at(&proxy.url, direct.name()).await;
-    table.create_message(group, &one, "once", at(7)).await.unwrap();
+    table
+        .create_message(group, &one, "once", at(7))
+        .await
+        .unwrap();
     assert_eq!(proxy.count("PutItem"), 2);
     assert_eq!(messages(&direct, group).await.len(), 1);
 }
@@ -62,18 +72,29 @@ async fn text_is_kept_exactly_up_to_what_an_item_holds() {
     let (one, other) = (person("andrewbrown"), person("bayko"));
     let group = group(&table, &one, &other, 0).await;
     let awkward = "a \"quoted\"\r\n\tline — 🖖 \u{0} end ";
-    table.create_message(group, &one, awkward, at(1)).await.unwrap();
+    table
+        .create_message(group, &one, awkward, at(1))
+        .await
+        .unwrap();
     assert_eq!(messages(&table, group).await[0].1, awkward);
 
-    let error = table.create_message(group, &one, &"é".repeat(300_000), at(2)).await;
+    let error = table
+        .create_message(group, &one, &"é".repeat(300_000), at(2))
+        .await;
     let Err(Error::Usage(message)) = error else {
         panic!("{error:?}")
     };
-    assert!(message.starts_with("the text has 600000 bytes"), "{message}");
+    assert!(
+        message.starts_with("the text has 600000 bytes"),
+        "{message}"
+    );
     let most = message.split("takes ").nth(1).unwrap();
     let most: usize = most.split(':').next().unwrap().parse().unwrap();
     let longest = "x".repeat(most);
-    table.create_message(group, &one, &longest, at(3)).await.unwrap();
+    table
+        .create_message(group, &one, &longest, at(3))
+        .await
+        .unwrap();
     // What was taken can be shown in the conversation list, too.
     let mut record = inserted(group, &one, 3);
     let image = record.change.as_mut().unwrap().new_image.as_mut().unwrap();
@@ -90,9 +111,13 @@ async fn only_who_takes_part_writes() {
     let table = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));
     let group = group(&table, &one, &other, 0).await;
-    let refused = table.create_message(group, &person("worf"), "hi", at(1)).await;
+    let refused = table
+        .create_message(group, &person("worf"), "hi", at(1))
+        .await;
     assert!(matches!(refused, Err(Error::Failed(_))), "{refused:?}");
-    let unknown = table.create_message(Uuid::new_v4(), &one, "hi", at(1)).await;
+    let unknown = table
+        .create_message(Uuid::new_v4(), &one, "hi", at(1))
+        .await;
     assert!(matches!(unknown, Err(Error::NotFound(_))), "{unknown:?}");
 }
 
@@ -101,7 +126,10 @@ async fn a_clock_that_ran_backwards_does_not_hide_a_message() {
     let table = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));
     let group = group(&table, &one, &other, 100).await;
-    let message = table.create_message(group, &one, "last", at(40)).await.unwrap();
+    let message = table
+        .create_message(group, &one, "last", at(40))
+        .await
+        .unwrap();
     assert_eq!(message.created_at, at(101));
 }
 
@@ -109,14 +137,22 @@ async fn a_clock_that_ran_backwards_does_not_hide_a_message() {
 async fn a_new_group_is_three_items_and_the_second_call_names_it() {
     let table = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));
-    let new = table.create_message_group(&one, &other, "text 5", at(5)).await.unwrap();
+    let new = table
+        .create_message_group(&one, &other, "text 5", at(5))
+        .await
+        .unwrap();
     let group = new.message.message_group_uuid;
     assert_at(&table, &one, group, 5).await;
     assert_at(&table, &other, group, 5).await;
     assert_eq!(messages(&table, group).await.len(), 1);
     for (sender, receiver) in [(&one, &other), (&other, &one)] {
-        let again = table.create_message_group(sender, receiver, "hi", at(6)).await;
-        let Err(Error::GroupExists { message_group_uuid, .. }) = again else {
+        let again = table
+            .create_message_group(sender, receiver, "hi", at(6))
+            .await;
+        let Err(Error::GroupExists {
+            message_group_uuid, ..
+        }) = again
+        else {
             panic!("{again:?}")
         };
         assert_eq!(message_group_uuid, group.to_string());
@@ -150,7 +186,10 @@ async fn a_new_group_does_not_write_over_another_of_the_same_microsecond() {
     let table = table().await;
     let (one, two, three) = (person("andrewbrown"), person("bayko"), person("worf"));
     let first = group(&table, &one, &two, 5).await;
-    let new = table.create_message_group(&one, &three, "text 6", at(5)).await.unwrap();
+    let new = table
+        .create_message_group(&one, &three, "text 6", at(5))
+        .await
+        .unwrap();
     assert_eq!(new.message.created_at, at(6));
     assert_at(&table, &one, first, 5).await;
     assert_at(&table, &one, new.message.message_group_uuid, 6).await;
