@@ -91,6 +91,7 @@ fn status(error: &Error) -> u8 {
         | Error::TableIncomplete { .. }
         | Error::SchemaNotLoaded { .. }
         | Error::DatabaseInUse { .. }
+        | Error::GroupExists { .. }
         | Error::Input { .. }
         | Error::Service { .. }
         | Error::Failed(_) => FAILED,
@@ -102,7 +103,7 @@ fn hint(error: &Error, production: bool) -> Option<String> {
     let prod = if production { " --prod" } else { "" };
     Some(match error {
         Error::NotConfigured { set, .. } => format!("set {set}"),
-        Error::Refused(_) if !production => {
+        Error::Refused(why) if !production && why.contains("--prod") => {
             "production is reached with --prod; `cruddur target` shows where a run goes".to_owned()
         }
         Error::Unreachable { service, .. } => unreachable(*service, production),

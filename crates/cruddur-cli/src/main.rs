@@ -7,6 +7,7 @@
 mod app;
 mod args;
 mod commands;
+mod confirm;
 mod context;
 mod error;
 mod times;

@@ -92,28 +92,43 @@ impl Pool {
     /// [`Error::PoolNotFound`]; [`Error::Failed`] where the service hands out
     /// the same page again and again.
     pub async fn users(&self) -> Result<Vec<PoolUser>> {
-        let mut users = Vec::new();
+        let mut all = Vec::new();
+        self.for_each_page(|users| {
+            all.extend(users);
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(all)
+    }
+
+    /// Hands every page to `take` as it arrives, until that fails.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::users`], and those of `take`.
+    pub async fn for_each_page<E: From<Error>>(
+        &self,
+        mut take: impl FnMut(Vec<PoolUser>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut seen = HashSet::new();
         let mut token = None;
         loop {
-            let page = self
-                .client
-                .list_users()
-                .user_pool_id(&self.id)
+            let request = self.client.list_users().user_pool_id(&self.id);
+            let page = request
                 .limit(PAGE)
                 .set_pagination_token(token)
                 .send()
                 .await
                 .map_err(|error| self.error(error))?;
             // A page can be empty and not the last: only the token tells.
-            users.extend(page.users.unwrap_or_default().iter().map(pool_user));
+            let users = page.users.unwrap_or_default();
+            take(users.iter().map(pool_user).collect())?;
             match page.pagination_token.filter(|token| !token.is_empty()) {
-                None => return Ok(users),
+                None => return Ok(()),
                 Some(next) if !seen.insert(next.clone()) => {
-                    return Err(Error::Failed(format!(
-                        "Cognito at {} repeats a page of user pool {}",
-                        self.at, self.id
-                    )));
+                    let (at, id) = (&self.at, &self.id);
+                    let repeated = format!("Cognito at {at} repeats a page of user pool {id}");
+                    return Err(Error::Failed(repeated).into());
                 }
                 next => token = next,
             }

@@ -155,6 +155,16 @@ pub enum Error {
         /// The endpoint.
         at: String,
     },
+    /// Two people have a message group already.
+    #[error("{sender} and {receiver} already have the message group {message_group_uuid}")]
+    GroupExists {
+        /// Who was to begin one.
+        sender: String,
+        /// With whom.
+        receiver: String,
+        /// The group they have.
+        message_group_uuid: String,
+    },
     /// Something else that was named does not exist.
     #[error("{0}")]
     NotFound(String),

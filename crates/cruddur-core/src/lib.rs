@@ -10,6 +10,7 @@ pub mod cognito;
 pub mod db;
 pub mod ddb;
 mod error;
+pub mod stream;
 pub mod target;
 pub mod time;
 

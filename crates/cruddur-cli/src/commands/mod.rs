@@ -1,6 +1,8 @@
 //! One file a command: its arguments and its function. A group is a folder.
 
+mod cognito;
 mod completions;
+mod db;
 mod ddb;
 mod local;
 mod target;
@@ -19,6 +21,12 @@ pub enum Command {
     /// The messages table in DynamoDB
     #[command(subcommand)]
     Ddb(ddb::DdbCommand),
+    /// The database of users and activities in PostgreSQL
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// The user pool in Cognito
+    #[command(subcommand)]
+    Cognito(cognito::CognitoCommand),
     /// DynamoDB, PostgreSQL and Cognito on this machine, without containers
     #[command(subcommand)]
     Local(local::LocalCommand),
@@ -45,6 +53,8 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode
     match command {
         Command::Target(args) => target::target(context, &args),
         Command::Ddb(command) => ddb::run(context, command).await,
+        Command::Db(command) => db::run(context, command).await,
+        Command::Cognito(command) => cognito::run(context, command).await,
         Command::Local(command) => return local::run(context, command).await,
         Command::Completions(args) => completions::completions(&args),
     }?;

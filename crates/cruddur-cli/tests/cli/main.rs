@@ -1,6 +1,9 @@
 //! The tests of the binary, in one program so that they share one stack.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
 mod support;
 
+mod db;
 mod tree;
 mod usage;

@@ -151,7 +151,7 @@ impl Database {
     }
 
     fn open(&self) -> Result<Client> {
-        let config: postgres::Config = self.url.config().into();
+        let config = self.url.config();
         let client = match tls::connector(&self.url)? {
             Some(tls) => config.connect(tls),
             None => config.connect(NoTls),
@@ -270,7 +270,7 @@ fn plain(cause: &str) -> String {
         "the server's certificate is for another name"
     } else if about("Expired") || about("expired") {
         "the server's certificate has expired"
-    } else if about("UnknownIssuer") {
+    } else if about("UnknownIssuer") || about("BadSignature") {
         "the server's certificate is of an authority that is not trusted here"
     } else if about("server does not support TLS") {
         "the server offers no TLS, and sslmode asks for it"

@@ -5,11 +5,15 @@ pub mod import;
 pub mod item;
 pub mod json;
 pub mod limits;
+pub mod messages;
 pub mod patterns;
 mod retry;
 pub mod scan;
 pub mod schema;
 pub mod seed;
+
+pub(crate) mod groups;
+pub(crate) mod transaction;
 
 use aws_sdk_dynamodb::Client;
 

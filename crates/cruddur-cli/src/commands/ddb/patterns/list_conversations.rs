@@ -1,4 +1,5 @@
 use clap::Args;
+use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::parse_uuid;
 use uuid::Uuid;
@@ -64,6 +65,7 @@ pub async fn list_conversations(
     Ok(())
 }
 
-async fn uuid_of(_context: &Context, _handle: &str) -> anyhow::Result<String> {
-    anyhow::bail!("not yet")
+async fn uuid_of(context: &Context, handle: &str) -> anyhow::Result<String> {
+    let database = Database::connect(&context.target)?;
+    Ok(database.person_by_handle(handle).await?.uuid)
 }

@@ -1,0 +1,64 @@
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use clap::Args;
+use cruddur_core::Error;
+use cruddur_core::db::{ConnectionUrl, Database, SslMode};
+
+use crate::context::Context;
+
+/// Where systems keep the authorities they trust, in one file. Unlike this
+/// program, psql knows them only from version 16 on, and not without being told.
+const SYSTEM_CERTIFICATES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/opt/homebrew/etc/ca-certificates/cert.pem",
+];
+
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// Arguments for psql, such as -- -c 'select 1'
+    #[arg(last = true, value_name = "ARGUMENT")]
+    arguments: Vec<OsString>,
+}
+
+/// Replaces this process by psql; returns only if that fails.
+pub fn connect(context: &Context, args: &ConnectArgs) -> anyhow::Result<()> {
+    let database = Database::connect(&context.target)?;
+    let psql = database.url().psql();
+    let mut command = Command::new("psql");
+    command
+        .arg(format!("--dbname={}", psql.conninfo))
+        .args(&args.arguments);
+    // Every user of the machine can read arguments, and only ours and root the
+    // environment.
+    if let Some(password) = psql.password {
+        command.env("PGPASSWORD", OsString::from_vec(password));
+    }
+    if let Some(file) = system_certificates(database.url()) {
+        command.env("PGSSLROOTCERT", file);
+    }
+    let error = command.exec();
+    let message = if error.kind() == ErrorKind::NotFound {
+        "psql is not installed; get it with `apt install postgresql-client` (Debian, Ubuntu), \
+         `dnf install postgresql` (Fedora) or `brew install libpq` (macOS)"
+            .to_owned()
+    } else {
+        format!("psql cannot be started: {error}")
+    };
+    Err(Error::Failed(message).into())
+}
+
+fn system_certificates(url: &ConnectionUrl) -> Option<&'static str> {
+    let verifies = matches!(url.ssl_mode(), SslMode::VerifyCa | SslMode::VerifyFull);
+    let needed = verifies && url.root_certificates().is_none();
+    let files = SYSTEM_CERTIFICATES.into_iter();
+    files
+        .filter(|_| needed)
+        .find(|file| Path::new(file).exists())
+}

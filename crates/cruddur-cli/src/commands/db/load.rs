@@ -1,0 +1,116 @@
+//! What `schema-load` and `seed` have in common: a file, and what it did.
+
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use cruddur_core::Error;
+use cruddur_core::db::Database;
+use cruddur_core::db::script::{Loaded, Script};
+use serde::Serialize;
+
+use super::{DryRun, drop};
+use crate::confirm::Confirmation;
+use crate::context::Context;
+use crate::ui::printable;
+
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// A file of SQL to run instead of the one compiled in; - is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    dry: DryRun,
+}
+
+impl LoadArgs {
+    pub fn dry_run(&self) -> bool {
+        self.dry.dry_run
+    }
+
+    /// The file that was named, or the one compiled in.
+    pub fn script(&self, compiled_in: Script) -> anyhow::Result<Script> {
+        match &self.file {
+            Some(file) => read(file),
+            None => Ok(compiled_in),
+        }
+    }
+
+    /// A file of a person's own may drop or overwrite anything, which
+    /// production is asked about; the ones compiled in only add.
+    pub async fn confirm(&self, context: &Context, database: &Database) -> anyhow::Result<()> {
+        if self.file.is_none() || self.dry_run() || !context.target.production {
+            return Ok(());
+        }
+        drop::announce(context, database).await?;
+        drop::confirm(context, &self.confirmation, database)
+    }
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<Script> {
+    let name = file.display().to_string();
+    let unreadable = |message: String| Error::Input {
+        file: name.clone(),
+        line: None,
+        message,
+    };
+    let mut bytes = Vec::new();
+    let result = if name == "-" {
+        std::io::stdin().read_to_end(&mut bytes).map(std::mem::drop)
+    } else {
+        std::fs::read(file).map(|read| bytes = read)
+    };
+    result.map_err(|error| unreadable(error.to_string()))?;
+    let sql = String::from_utf8(bytes).map_err(|error| {
+        let before = error.utf8_error().valid_up_to();
+        let ends = error.as_bytes()[..before].iter().filter(|&&b| b == b'\n');
+        Error::Input {
+            file: name.clone(),
+            line: Some(1 + ends.count() as u64),
+            message: "this is not UTF-8".to_owned(),
+        }
+    })?;
+    Ok(Script::new(name, sql))
+}
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    loaded: &'a Loaded,
+    dry_run: bool,
+}
+
+/// Prints what a file did.
+pub fn show(context: &Context, file: &str, loaded: &Loaded, dry_run: bool) -> anyhow::Result<()> {
+    let shown = Shown {
+        file,
+        loaded,
+        dry_run,
+    };
+    context.ui.show(&shown, |out| {
+        for name in &loaded.created {
+            let verb = if dry_run { "would create" } else { "created" };
+            writeln!(out, "{verb} {}", printable(name))?;
+        }
+        writeln!(out, "{}", summary(file, loaded, dry_run))
+    })?;
+    Ok(())
+}
+
+/// One sentence about what a file did.
+pub fn summary(file: &str, loaded: &Loaded, dry_run: bool) -> String {
+    let file = printable(file);
+    if loaded.is_unchanged() {
+        return format!("{file}: everything is already there");
+    }
+    let rows = match loaded.rows {
+        0 => String::new(),
+        1 => ", 1 row written".to_owned(),
+        rows => format!(", {rows} rows written"),
+    };
+    let undone = if dry_run { ", and rolled back" } else { "" };
+    format!("{file}: {} statements run{rows}{undone}", loaded.statements)
+}

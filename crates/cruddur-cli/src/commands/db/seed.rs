@@ -1,0 +1,22 @@
+use clap::Args;
+use cruddur_core::db::Database;
+use cruddur_core::db::script::Script;
+
+use super::load::{self, LoadArgs};
+use crate::context::Context;
+
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
+    let database = Database::connect(&context.target)?;
+    let script = args.load.script(Script::seed())?;
+    let file = script.file.clone();
+    args.load.confirm(context, &database).await?;
+    let dry_run = args.load.dry_run();
+    let loaded = database.load_seed(script, dry_run).await?;
+    load::show(context, &file, &loaded, dry_run)
+}

@@ -1,0 +1,148 @@
+use std::io::Write as _;
+
+use clap::Args;
+use cruddur_core::Error;
+use cruddur_core::cognito::Pool;
+use cruddur_core::db::Database;
+use cruddur_core::db::cognito_ids::{Matched, Outcome};
+
+use super::{DryRun, drop, place};
+use crate::confirm::Confirmation;
+use crate::context::Context;
+use crate::ui::{printable, write_table};
+
+/// What stands for an id that is not known yet.
+const PLACEHOLDER: &str = "MOCK";
+
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    dry: DryRun,
+}
+
+pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> anyhow::Result<()> {
+    let database = Database::connect(&context.target)?;
+    let pool = Pool::connect(&context.target).await?;
+    let users = pool.users().await?;
+    let dry_run = args.dry.dry_run;
+    if context.target.production && !dry_run {
+        let planned = database.update_cognito_ids(&users, true).await?;
+        confirm(context, &args.confirmation, &database, &planned)?;
+    }
+    let matched = database.update_cognito_ids(&users, dry_run).await?;
+    show(context, &matched, dry_run)?;
+    context.ui.status(format_args!(
+        "{} and user pool {}: {}",
+        printable(&place(&database)),
+        printable(pool.id()),
+        summary(&matched, dry_run)
+    ));
+    check(&matched)
+}
+
+/// Real ids are written over in production only when that was confirmed.
+fn confirm(
+    context: &Context,
+    confirmation: &Confirmation,
+    database: &Database,
+    planned: &[Matched],
+) -> anyhow::Result<()> {
+    let overwritten = planned
+        .iter()
+        .filter(|m| m.outcome == Outcome::Changed && m.before.as_deref() != Some(PLACEHOLDER))
+        .count();
+    if overwritten == 0 {
+        return Ok(());
+    }
+    context.ui.status(format_args!(
+        "{}: {overwritten} users have another Cognito id, which would be written over",
+        printable(&place(database))
+    ));
+    drop::confirm(context, confirmation, database)
+}
+
+fn show(context: &Context, matched: &[Matched], dry_run: bool) -> anyhow::Result<()> {
+    context.ui.list(matched, |out| {
+        let mut table = context
+            .ui
+            .table(&["handle", "result", "cognito id", "before"]);
+        for one in matched {
+            let handle = one.handle.as_deref().or(one.username.as_deref());
+            let before = one
+                .before
+                .as_deref()
+                .filter(|_| one.outcome == Outcome::Changed);
+            table.add_row([
+                printable(handle.unwrap_or("-")),
+                said(one.outcome, dry_run).to_owned(),
+                printable(
+                    one.after
+                        .as_deref()
+                        .or(one.before.as_deref())
+                        .unwrap_or("-"),
+                ),
+                printable(before.unwrap_or("-")),
+            ]);
+        }
+        write_table(out, &table)?;
+        out.flush()
+    })?;
+    Ok(())
+}
+
+fn said(outcome: Outcome, dry_run: bool) -> &'static str {
+    match outcome {
+        Outcome::Changed if dry_run => "would change",
+        Outcome::Changed => "changed",
+        Outcome::Unchanged => "unchanged",
+        Outcome::NoSuchHandleHere => "no such handle here",
+        Outcome::NoSuchHandleThere => "no such handle in the pool",
+        Outcome::NoHandleThere => "no preferred_username in the pool",
+        Outcome::NoIdThere => "no sub in the pool",
+        Outcome::Ambiguous => "several in the pool",
+    }
+}
+
+/// How many users came to what.
+pub fn summary(matched: &[Matched], dry_run: bool) -> String {
+    let outcomes = [
+        Outcome::Changed,
+        Outcome::Unchanged,
+        Outcome::NoSuchHandleHere,
+        Outcome::NoSuchHandleThere,
+        Outcome::NoHandleThere,
+        Outcome::NoIdThere,
+        Outcome::Ambiguous,
+    ];
+    let counts: Vec<String> = outcomes
+        .iter()
+        .filter_map(|&outcome| {
+            let count = matched.iter().filter(|m| m.outcome == outcome).count();
+            let tell = count > 0 || outcome == Outcome::Changed;
+            tell.then(|| format!("{count} {}", said(outcome, dry_run)))
+        })
+        .collect();
+    counts.join(", ")
+}
+
+/// Users whom the pool knows by handle, but not well enough to take an id from,
+/// were left undone.
+pub fn check(matched: &[Matched]) -> anyhow::Result<()> {
+    let not_done: Vec<String> = matched
+        .iter()
+        .filter(|m| matches!(m.outcome, Outcome::Ambiguous | Outcome::NoIdThere))
+        .map(|m| {
+            let handle = m.handle.as_deref().unwrap_or("-");
+            let username = m.username.as_deref().unwrap_or("-");
+            let why = said(m.outcome, false);
+            format!("{handle}: {why} (user {username})")
+        })
+        .collect();
+    if not_done.is_empty() {
+        return Ok(());
+    }
+    let message = "some handles of the pool do not lead to one id".to_owned();
+    Err(Error::Partial { message, not_done }.into())
+}

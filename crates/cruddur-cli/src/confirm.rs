@@ -1,0 +1,41 @@
+//! What asks before something goes that cannot be brought back.
+
+use clap::Args;
+use cruddur_core::Error;
+
+use crate::context::Context;
+
+/// The name of what is about to go, typed by hand or given by flag.
+#[derive(Debug, Clone, Args)]
+pub struct Confirmation {
+    /// With --prod: the name of what may go, instead of typing it
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+}
+
+impl Confirmation {
+    /// Goes on in development, and in production once the name of the thing
+    /// was given. What is about to go has been shown before.
+    pub fn require(&self, context: &Context, name: &str) -> anyhow::Result<()> {
+        if !context.target.production {
+            return Ok(());
+        }
+        let given = match &self.confirm {
+            Some(given) => given.clone(),
+            None if context.ui.can_ask => context.ui.ask(format_args!("Type {name} to go on:"))?,
+            None => {
+                return Err(Error::Refused(format!(
+                    "this changes production and nobody can be asked; it takes --confirm {name}"
+                ))
+                .into());
+            }
+        };
+        if given != name {
+            return Err(Error::Refused(format!(
+                "{given:?} is not {name:?}, so nothing was changed"
+            ))
+            .into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The commands of the database.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::assert_runs;
+use crate::support::TestEnvironment;
+
+#[test]
+fn from_nothing_to_users_and_back() {
+    let environment = TestEnvironment::new();
+    assert_runs!(
+        "db_lifecycle",
+        [
+            environment.run(&["db", "users"]),
+            environment.run(&["db", "create", "--dry-run"]),
+            environment.run(&["db", "create"]),
+            environment.run(&["db", "create"]),
+            environment.run(&["db", "users"]),
+            environment.run(&["db", "seed"]),
+            environment.run(&["db", "schema-load", "--dry-run"]),
+            environment.run(&["db", "schema-load"]),
+            environment.run(&["db", "schema-load", "-o", "jsonl"]),
+            environment.run(&["db", "users"]),
+            environment.run(&["db", "seed", "--dry-run"]),
+            environment.run(&["db", "seed"]),
+            environment.run(&["db", "seed"]),
+            environment.run(&["db", "users", "bayco"]),
+            environment.run(&["db", "users", "o'brien"]),
+            environment.run(&["db", "sessions"]),
+            environment.run(&["db", "update-cognito-user-ids"]),
+            environment.run(&["db", "drop", "--dry-run"]),
+            environment.run(&["db", "drop"]),
+            environment.run(&["db", "drop"]),
+        ]
+    );
+}
+
+#[test]
+fn setup_tells_each_step_and_its_time_and_may_be_run_again() {
+    let environment = TestEnvironment::new();
+    for dropped in ["was not there", "dropped"] {
+        let run = environment.run(&["db", "setup"]).exits(0);
+        let steps: Vec<&str> = run
+            .stderr
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(
+            steps,
+            [
+                "drop",
+                "create",
+                "schema-load",
+                "seed",
+                "update-cognito-user-ids"
+            ],
+            "{run}"
+        );
+        assert!(run.stderr.contains(dropped), "{run}");
+        assert!(run.stderr.contains("skipped"), "{run}");
+    }
+    let users = environment.run(&["db", "users", "-o", "json"]).json();
+    assert_eq!(users.as_array().map(Vec::len), Some(3));
+    assert_eq!(users[0]["cognito_user_id"], "MOCK");
+}
+
+#[test]
+fn a_file_of_ones_own_is_told_with_its_line() {
+    let environment = TestEnvironment::new();
+    environment.run(&["db", "create"]).exits(0);
+    environment.write("bad.sql", "create table a (b int);\n\nselec 1;\n");
+    environment.write("meta.sql", "\\c other\n");
+    environment.write("latin.sql", b"select 1;\nselect '\xe9';\n");
+    assert_runs!(
+        "db_files",
+        [
+            environment.run(&["db", "schema-load", "--file", "bad.sql"]),
+            environment.run(&["db", "seed", "--file", "meta.sql"]),
+            environment.run(&["db", "seed", "--file", "latin.sql"]),
+            environment.run(&["db", "seed", "--file", "missing.sql"]),
+            environment.run_with_input(&["db", "seed", "--file", "-"], b"select 1/0"),
+        ]
+    );
+}
+
+#[test]
+fn production_asks_for_the_name_of_the_database() {
+    let mut environment = TestEnvironment::new();
+    let url = environment.variables[0].1.clone();
+    environment.set("PROD_CONNECTION_URL", &format!("{url}?sslmode=prefer"));
+    environment.run(&["--prod", "db", "create"]).exits(0);
+    environment.run(&["--prod", "db", "schema-load"]).exits(0);
+    assert_runs!(
+        "db_production",
+        [
+            environment.run(&["db", "drop", "--force"]),
+            environment.run(&["db", "setup"]),
+            environment.run(&["--prod", "db", "drop"]),
+            environment.run(&["--prod", "db", "drop", "--confirm", "cruddur"]),
+            environment.run(&["--prod", "db", "setup", "--force"]),
+        ]
+    );
+    let name = environment.database.clone();
+    environment
+        .run(&["--prod", "db", "drop", "--confirm", &name])
+        .exits(0);
+}
+
+#[test]
+fn what_cannot_be_reached() {
+    let mut environment = TestEnvironment::bare();
+    let missing = environment.run(&["--prod", "db", "users"]);
+    let mut with = |url: &str| {
+        environment.set("CONNECTION_URL", url);
+        let run = environment.run(&["db", "users"]);
+        environment.variables.clear();
+        run
+    };
+    assert_runs!(
+        "db_unreachable",
+        [
+            missing,
+            with("postgresql://u:secret@127.0.0.1:1/d"),
+            with("postgresql://u:se@cret@127.0.0.1:1/d"),
+            with("postgresql://u:secret@127.0.0.1:port/d"),
+            with("postgresql://u:secret@db.rds.amazonaws.com/d"),
+        ]
+    );
+}
+
+#[test]
+fn connect_keeps_the_password_out_of_the_arguments() {
+    let mut environment = TestEnvironment::bare();
+    environment.set("CONNECTION_URL", "postgresql://u:se%20cret@127.0.0.1:1/d");
+    let psql = environment.write(
+        "psql",
+        "#!/bin/sh\nfor a; do echo \"<$a>\"; done\necho \"$PGPASSWORD\"\n",
+    );
+    std::fs::set_permissions(&psql, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |path: &str| {
+        let mut command = environment.command(&["db", "connect", "--", "-c", "select 1"]);
+        command.env("PATH", path).output().unwrap()
+    };
+    let found = run(&format!("{}:/bin", environment.path().display()));
+    assert_eq!(
+        String::from_utf8_lossy(&found.stdout),
+        "<--dbname=host='127.0.0.1' port='1' sslmode='prefer' user='u' dbname='d'>\n\
+         <-c>\n<select 1>\nse cret\n"
+    );
+    let missing = run("/none");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("apt install postgresql-client"));
+    environment.variables.clear();
+}

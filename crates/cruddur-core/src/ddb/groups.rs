@@ -1,0 +1,131 @@
+//! Reading the items of one message group: by the index, which is quick but
+//! may lag behind the table, and from the table itself.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+
+use super::item::{GROUP_PREFIX, Item, group_pk, string, text};
+use super::{GROUP_INDEX, Table};
+use crate::{Error, Result, aws, time};
+
+/// A group item as it was read: its key and all that it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupItem {
+    /// Whose conversation list it stands in: what follows `GRP#` in its key.
+    pub owner: String,
+    /// Its sort key, as it stands there.
+    pub sk: String,
+    /// Every attribute, keys included.
+    pub item: Item,
+}
+
+impl GroupItem {
+    /// `None` where the keys are not those of a group item.
+    pub(crate) fn read(item: Item) -> Option<GroupItem> {
+        let owner = text(&item, "pk")?.strip_prefix(GROUP_PREFIX)?.to_owned();
+        let sk = text(&item, "sk")?.to_owned();
+        Some(GroupItem { owner, sk, item })
+    }
+
+    /// The instant of its key; an item whose key is no time comes before all.
+    pub(crate) fn at(&self) -> Option<DateTime<Utc>> {
+        time::parse_instant(&self.sk)
+    }
+
+    /// The uuid of the other person.
+    pub(crate) fn other(&self) -> Option<&str> {
+        text(&self.item, "user_uuid")
+    }
+}
+
+/// Everyone the items tell of: their owners, and those they show.
+pub(crate) fn participants(items: &[GroupItem]) -> Vec<String> {
+    let mut people: Vec<String> = items
+        .iter()
+        .flat_map(|item| [Some(item.owner.as_str()), item.other()])
+        .flatten()
+        .map(str::to_owned)
+        .collect();
+    people.sort();
+    people.dedup();
+    people
+}
+
+impl Table {
+    /// The items of a group as the index has them, to the last page. The index
+    /// follows the table with a delay (AWS: "Data synchronization between
+    /// tables and Global Secondary Indexes"): an item may be missing, or be
+    /// there although it is gone.
+    pub(crate) async fn group_items_by_index(&self, group: &str) -> Result<Vec<GroupItem>> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(GROUP_INDEX)
+            .key_condition_expression("message_group_uuid = :group")
+            .expression_attribute_values(":group", string(group))
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.extend(GroupItem::read(
+                item.map_err(|error| self.index_error(error))?,
+            ));
+        }
+        Ok(items)
+    }
+
+    /// One participant's items of a group, as the table has them now.
+    pub(crate) async fn group_items_of(&self, owner: &str, group: &str) -> Result<Vec<GroupItem>> {
+        self.groups_of(owner, "message_group_uuid", group).await
+    }
+
+    /// One user's group items that show another, as the table has them now.
+    pub(crate) async fn groups_between(&self, owner: &str, other: &str) -> Result<Vec<GroupItem>> {
+        self.groups_of(owner, "user_uuid", other).await
+    }
+
+    async fn groups_of(&self, owner: &str, name: &str, value: &str) -> Result<Vec<GroupItem>> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .filter_expression("#name = :value")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":pk", string(group_pk(owner)))
+            .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.extend(GroupItem::read(item.map_err(|error| self.error(error))?));
+        }
+        Ok(items)
+    }
+
+    /// As [`Table::error`], and says so where the index is not there.
+    fn index_error<E>(
+        &self,
+        error: aws_sdk_dynamodb::error::SdkError<E, aws::HttpResponse>,
+    ) -> Error
+    where
+        E: std::error::Error + aws::ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        match self.error(error) {
+            Error::Service { code, message, .. }
+                if code == "ValidationException" && message.contains("specified index") =>
+            {
+                Error::TableIncomplete {
+                    table: self.name.clone(),
+                    at: self.at.clone(),
+                    missing: vec![format!("the index {GROUP_INDEX}")],
+                }
+            }
+            error => error,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! One `TransactWriteItems`, and the reasons for which DynamoDB cancels it.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as TransactError;
+use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
+
+use super::Table;
+use super::item::Item;
+use crate::{Error, Result, Service};
+
+/// The most actions one transaction takes (AWS: `TransactWriteItems`).
+pub(crate) const MAX_ACTIONS: usize = 100;
+
+/// How a transaction ended that the service understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it was written.
+    Written,
+    /// Nothing was: the conditions of these actions, counted from 0, do not
+    /// hold. None are named where others were writing to the same items.
+    Canceled(Vec<usize>),
+}
+
+/// A condition on an item: an expression and what it refers to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Condition {
+    expression: String,
+    names: Vec<(String, String)>,
+    values: Vec<(String, AttributeValue)>,
+}
+
+impl Condition {
+    /// No item has the key.
+    pub(crate) fn absent() -> Condition {
+        Condition {
+            expression: "attribute_not_exists(pk)".to_owned(),
+            ..Condition::default()
+        }
+    }
+
+    /// No item has the key, or one of the same message group.
+    pub(crate) fn absent_or_of_group(group: &str) -> Condition {
+        let mut condition = Condition::absent();
+        condition
+            .expression
+            .push_str(" OR message_group_uuid = :group");
+        let group = AttributeValue::S(group.to_owned());
+        condition.values.push((":group".to_owned(), group));
+        condition
+    }
+
+    /// The item is there and still has these attributes. Its keys need no
+    /// comparing, and its message is not carried over to anything.
+    pub(crate) fn unchanged(item: &Item) -> Condition {
+        let mut condition = Condition {
+            expression: "attribute_exists(pk)".to_owned(),
+            ..Condition::default()
+        };
+        let carried = item
+            .iter()
+            .filter(|(name, _)| !["pk", "sk", "message"].contains(&name.as_str()));
+        for (index, (name, value)) in carried.enumerate() {
+            condition
+                .expression
+                .push_str(&format!(" AND #a{index} = :a{index}"));
+            condition.names.push((format!("#a{index}"), name.clone()));
+            condition.values.push((format!(":a{index}"), value.clone()));
+        }
+        condition
+    }
+}
+
+/// The key of an item of this table.
+fn key(item: &Item) -> Item {
+    ["pk", "sk"]
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())))
+        .collect()
+}
+
+/// The actions of a transaction that is being put together.
+#[derive(Debug, Default)]
+pub(crate) struct Actions(Vec<TransactWriteItem>);
+
+impl Actions {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn put(&mut self, table: &Table, item: Item, when: Condition) {
+        let put = Put::builder()
+            .table_name(table.name())
+            .set_item(Some(item))
+            .condition_expression(when.expression)
+            .set_expression_attribute_names(some(when.names))
+            .set_expression_attribute_values(some(when.values));
+        let put = put.build().ok();
+        self.push(TransactWriteItem::builder().set_put(put));
+    }
+
+    pub(crate) fn delete(&mut self, table: &Table, item: &Item, when: Condition) {
+        let delete = Delete::builder()
+            .table_name(table.name())
+            .set_key(Some(key(item)))
+            .condition_expression(when.expression)
+            .set_expression_attribute_names(some(when.names))
+            .set_expression_attribute_values(some(when.values));
+        let delete = delete.build().ok();
+        self.push(TransactWriteItem::builder().set_delete(delete));
+    }
+
+    pub(crate) fn check(&mut self, table: &Table, item: &Item, when: Condition) {
+        let check = ConditionCheck::builder()
+            .table_name(table.name())
+            .set_key(Some(key(item)))
+            .condition_expression(when.expression)
+            .set_expression_attribute_names(some(when.names))
+            .set_expression_attribute_values(some(when.values));
+        let check = check.build().ok();
+        self.push(TransactWriteItem::builder().set_condition_check(check));
+    }
+
+    /// The parts of an action build, since all that they require was given.
+    fn push(&mut self, action: TransactWriteItemBuilder) {
+        self.0.push(action.build());
+    }
+}
+
+/// DynamoDB refuses empty maps of names and values.
+fn some<T>(pairs: Vec<(String, T)>) -> Option<std::collections::HashMap<String, T>> {
+    (!pairs.is_empty()).then(|| pairs.into_iter().collect())
+}
+
+impl Table {
+    /// An error of the service that it gave as a part of its answer.
+    pub(crate) fn error_of(&self, code: &str, message: &str) -> Error {
+        Error::Service {
+            service: Service::DynamoDb,
+            at: self.at.clone(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// Writes all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the service says of a transaction that could not be tried: it is
+    /// too large, the table is gone, nobody answers.
+    pub(crate) async fn transact(&self, actions: Actions) -> Result<Outcome> {
+        let sent = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(actions.0))
+            .send()
+            .await;
+        let error = match sent {
+            Ok(_) => return Ok(Outcome::Written),
+            Err(error) => error,
+        };
+        let reasons = match error.as_service_error() {
+            Some(TransactError::TransactionInProgressException(_)) => Vec::new(),
+            Some(TransactError::TransactionCanceledException(canceled)) => {
+                canceled.cancellation_reasons().to_vec()
+            }
+            _ => return Err(self.error(error)),
+        };
+        let invalid = reasons
+            .iter()
+            .find(|reason| reason.code() == Some("ValidationError"));
+        if let Some(reason) = invalid {
+            let message = reason.message().unwrap_or("no reason given");
+            return Err(self.error_of("ValidationException", message));
+        }
+        let failed = reasons.iter().enumerate();
+        let failed = failed.filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
+        Ok(Outcome::Canceled(failed.map(|(index, _)| index).collect()))
+    }
+}

@@ -1,0 +1,210 @@
+//! Pattern **E** over a batch of records: each group once, to its newest message.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
+use serde::Serialize;
+
+use super::advance::{Advance, Newest, advance};
+use super::record::{Change, ChangeKind, StreamRecord};
+use crate::ddb::Table;
+use crate::ddb::item::{Item, MESSAGE_PREFIX, text};
+use crate::{Error, time};
+
+/// How many groups are moved at once. Four requests keep a local server busy,
+/// and AWS takes many more.
+const AT_ONCE: usize = 4;
+
+/// What became of a batch of records.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Applied {
+    /// The groups whose items were moved, or mended.
+    pub moved: Vec<MovedGroup>,
+    /// How many groups stood at their newest message already, or later.
+    pub unchanged: usize,
+    /// How many records are not new messages.
+    pub ignored: usize,
+    /// The records that were not applied.
+    pub failures: Vec<Failure>,
+}
+
+/// A group that was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MovedGroup {
+    /// Which.
+    pub message_group_uuid: String,
+    /// The time of its newest message in the batch.
+    #[serde(serialize_with = "as_key")]
+    pub last_message_at: DateTime<Utc>,
+    /// For how many participants: fewer than two if others have left.
+    pub participants: usize,
+}
+
+fn as_key<S: serde::Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time::to_key(*time))
+}
+
+/// A record that was not applied, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// The record; empty where it carries no number.
+    pub sequence_number: String,
+    /// Why.
+    pub reason: String,
+    /// What went wrong around the record, where the record is not to blame.
+    #[serde(skip)]
+    pub cause: Option<Error>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sequence_number.as_str() {
+            "" => write!(f, "a record without a sequence number: {}", self.reason),
+            number => write!(f, "record {number}: {}", self.reason),
+        }
+    }
+}
+
+impl Applied {
+    /// The first failure for which no record is to blame: the batch has to be
+    /// applied again once that is over.
+    pub fn cause(&self) -> Option<&Error> {
+        self.failures.iter().find_map(|f| f.cause.as_ref())
+    }
+
+    /// The lowest sequence number of a record that failed. The empty one, of a
+    /// record that carries none, is lower than any.
+    pub fn lowest_failure(&self) -> Option<&str> {
+        let numbers = self.failures.iter().map(|f| f.sequence_number.as_str());
+        // Decimal digits of up to 40 places: the longer number is the larger.
+        numbers.min_by_key(|number| (number.len(), *number))
+    }
+}
+
+/// Brings the group items of every group in the batch to its newest message.
+///
+/// What is not an inserted message is ignored, and so is what this function
+/// writes itself. The messages of one group cost one move, whatever their
+/// order. A record that fails is told of under [`Applied::failures`] and does
+/// not hold up the others; applying any record again changes nothing.
+pub async fn apply(table: &Table, records: &[StreamRecord]) -> Applied {
+    let mut applied = Applied::default();
+    let groups = newest_by_group(records, &mut applied);
+    let mut moves = futures_util::stream::iter(groups)
+        .map(|(group, target)| async move {
+            let result = advance(table, &group, &target.newest).await;
+            (group, target, result)
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some((group, target, result)) = moves.next().await {
+        applied.add(table, group, target, result);
+    }
+    applied.failures.sort_by(|a, b| {
+        let place = |f: &Failure| (f.sequence_number.len(), f.sequence_number.clone());
+        place(a).cmp(&place(b))
+    });
+    applied
+}
+
+/// The newest message of a group in a batch, and the record that tells of it.
+struct Target {
+    newest: Newest,
+    sequence_number: String,
+}
+
+fn newest_by_group(records: &[StreamRecord], applied: &mut Applied) -> BTreeMap<String, Target> {
+    let mut groups: BTreeMap<String, Target> = BTreeMap::new();
+    for record in records {
+        let sequence_number = record.sequence_number.clone();
+        let message = match &record.change {
+            Ok(change) => message_of(change).map_err(str::to_owned),
+            Err(reason) => Err(reason.clone()),
+        };
+        match message {
+            Ok(Some((group, newest))) => {
+                let known = groups.get(&group);
+                if known.is_none_or(|known| known.newest.at < newest.at) {
+                    let target = Target {
+                        newest,
+                        sequence_number,
+                    };
+                    groups.insert(group, target);
+                }
+            }
+            Ok(None) => applied.ignored += 1,
+            Err(reason) => applied.fail(sequence_number, reason, None),
+        }
+    }
+    groups
+}
+
+/// The message that a change inserts, with its group; `None` where it is
+/// another change.
+fn message_of(change: &Change) -> Result<Option<(String, Newest)>, &'static str> {
+    let item = change.new_image.as_ref().unwrap_or(&change.keys);
+    let group = text(item, "pk").and_then(|pk| pk.strip_prefix(MESSAGE_PREFIX));
+    let inserted = change.kind == ChangeKind::Insert;
+    match group {
+        Some(group) if inserted => newest(change.new_image.as_ref())
+            .map(|newest| Some((group.to_owned(), newest))),
+        None if inserted && item.is_empty() => Err("it has neither keys nor a new image"),
+        _ => Ok(None),
+    }
+}
+
+fn newest(image: Option<&Item>) -> Result<Newest, &'static str> {
+    let item = image.ok_or("it has no new image; the table's stream has to carry NEW_IMAGE")?;
+    let at = text(item, "sk").ok_or("the message has no sort key")?;
+    Ok(Newest {
+        at: time::parse_instant(at).ok_or("the message's sort key is no time")?,
+        text: text(item, "message")
+            .ok_or("the message has no text")?
+            .to_owned(),
+        sender: text(item, "user_uuid").map(str::to_owned),
+    })
+}
+
+impl Applied {
+    fn add(
+        &mut self,
+        table: &Table,
+        group: String,
+        target: Target,
+        result: crate::Result<Advance>,
+    ) {
+        let number = target.sequence_number;
+        match result {
+            Ok(Advance::Moved(participants)) => self.moved.push(MovedGroup {
+                message_group_uuid: group,
+                last_message_at: target.newest.at,
+                participants,
+            }),
+            Ok(Advance::Unchanged) => self.unchanged += 1,
+            Ok(Advance::Unknown) => {
+                let reason = format!("nobody takes part in the message group {group}");
+                self.fail(number, reason, None);
+            }
+            Ok(Advance::Contended) => {
+                let reason =
+                    format!("others kept writing to the items of the message group {group}");
+                let cause = table.error_of("TransactionConflict", &reason);
+                self.fail(number, reason, Some(cause));
+            }
+            // DynamoDB says this of an item: it is too large, say.
+            Err(Error::Service { code, message, .. }) if code == "ValidationException" => {
+                self.fail(number, message, None);
+            }
+            Err(error) => self.fail(number, error.to_string(), Some(error)),
+        }
+    }
+
+    fn fail(&mut self, sequence_number: String, reason: String, cause: Option<Error>) {
+        self.failures.push(Failure {
+            sequence_number,
+            reason,
+            cause,
+        });
+    }
+}

@@ -1,0 +1,236 @@
+//! The client of DynamoDB Streams, and the few calls that following needs.
+
+use aws_sdk_dynamodb::types::StreamViewType;
+use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::types::{Shard as SdkShard, ShardIteratorType};
+
+use super::checkpoint::Position;
+use super::record::StreamRecord;
+use crate::aws::{self, Connection};
+use crate::ddb::Table;
+use crate::target::Target;
+use crate::{Error, Result, Service};
+
+/// DynamoDB Streams at an endpoint. Making one sends no request.
+///
+/// A local server answers for streams at the address of DynamoDB itself; AWS
+/// has an endpoint of its own.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    client: Client,
+    at: String,
+}
+
+/// A shard, and the one it continues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub id: String,
+    pub parent: Option<String>,
+}
+
+/// Where reading of a shard begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The oldest record there is.
+    TrimHorizon,
+    /// After the newest one.
+    Latest,
+    /// After this one.
+    After(String),
+}
+
+/// What a read of a shard gave.
+pub(crate) struct Page {
+    pub records: Vec<StreamRecord>,
+    /// Where the next read continues; none where the shard has ended.
+    pub next: Option<String>,
+}
+
+/// Why a read of a shard gave nothing.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// The iterator, or the position it was made from, is of no use any more:
+    /// it expired, or the server has forgotten it.
+    Stale(Error),
+    /// The records at the position are older than the stream keeps them.
+    Trimmed,
+    /// The stream, or the shard, is gone.
+    Gone,
+    /// Anything else.
+    Failed(Error),
+}
+
+impl Streams {
+    /// The streams at a target's endpoint.
+    ///
+    /// # Errors
+    ///
+    /// What the target lacks: an endpoint, a region, credentials.
+    pub async fn connect(target: &Target) -> Result<Streams> {
+        let connection = Connection::new(target, Service::DynamoDbStreams).await?;
+        let mut config = aws_sdk_dynamodbstreams::Config::builder()
+            .behavior_version(aws_sdk_dynamodbstreams::config::BehaviorVersion::v2026_01_12())
+            .region(connection.region)
+            .credentials_provider(connection.credentials)
+            .http_client(connection.http_client)
+            .retry_config(aws::retry_config())
+            .retry_classifier(aws::NobodyListens)
+            .timeout_config(aws::timeout_config());
+        config.set_endpoint_url(connection.endpoint_url);
+        Ok(Streams {
+            client: Client::from_conf(config.build()),
+            at: connection.at,
+        })
+    }
+
+    /// The endpoint's address, as errors name it.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Every shard of a stream, to the last page; `None` where it is gone.
+    pub(crate) async fn shards(&self, arn: &str) -> Result<Option<Vec<Shard>>> {
+        let mut shards = Vec::new();
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .describe_stream()
+                .stream_arn(arn)
+                .set_exclusive_start_shard_id(start)
+                .send()
+                .await;
+            let stream = match answer {
+                Ok(answer) => answer.stream_description,
+                Err(error) if aws::code_of(&error) == Some("ResourceNotFoundException") => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.error(error)),
+            };
+            let Some(stream) = stream else { break };
+            shards.extend(stream.shards.unwrap_or_default().into_iter().filter_map(shard));
+            start = stream.last_evaluated_shard_id;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(Some(shards))
+    }
+
+    pub(crate) async fn iterator(
+        &self,
+        arn: &str,
+        shard: &str,
+        from: From,
+    ) -> Result<Option<String>, Unread> {
+        let kind = match from {
+            From::TrimHorizon => ShardIteratorType::TrimHorizon,
+            From::Latest => ShardIteratorType::Latest,
+            From::After(_) => ShardIteratorType::AfterSequenceNumber,
+        };
+        let number = match from {
+            From::After(number) => Some(number),
+            _ => None,
+        };
+        let answer = self
+            .client
+            .get_shard_iterator()
+            .stream_arn(arn)
+            .shard_id(shard)
+            .shard_iterator_type(kind)
+            .set_sequence_number(number)
+            .send()
+            .await
+            .map_err(|error| self.unread(error))?;
+        Ok(answer.shard_iterator)
+    }
+
+    pub(crate) async fn read(&self, iterator: &str) -> Result<Page, Unread> {
+        let answer = self
+            .client
+            .get_records()
+            .shard_iterator(iterator)
+            .send()
+            .await
+            .map_err(|error| self.unread(error))?;
+        let records = answer.records.unwrap_or_default();
+        Ok(Page {
+            records: records.into_iter().map(StreamRecord::from).collect(),
+            next: answer.next_shard_iterator,
+        })
+    }
+
+    fn unread<E>(
+        &self,
+        error: aws_sdk_dynamodbstreams::error::SdkError<E, aws::HttpResponse>,
+    ) -> Unread
+    where
+        E: std::error::Error + aws::ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        match aws::code_of(&error) {
+            Some("TrimmedDataAccessException") => Unread::Trimmed,
+            Some("ResourceNotFoundException") => Unread::Gone,
+            // A server that was started anew calls what it gave before invalid.
+            Some("ExpiredIteratorException" | "ValidationException") => {
+                Unread::Stale(self.error(error))
+            }
+            _ => Unread::Failed(self.error(error)),
+        }
+    }
+
+    fn error<E>(&self, error: aws_sdk_dynamodbstreams::error::SdkError<E, aws::HttpResponse>) -> Error
+    where
+        E: std::error::Error + aws::ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        aws::error(Service::DynamoDbStreams, &self.at, error)
+    }
+}
+
+fn shard(shard: SdkShard) -> Option<Shard> {
+    Some(Shard {
+        id: shard.shard_id?,
+        parent: shard.parent_shard_id,
+    })
+}
+
+impl Position {
+    pub(crate) fn from(&self) -> Option<From> {
+        match self {
+            Position::After(number) => Some(From::After(number.clone())),
+            Position::Ended => None,
+        }
+    }
+}
+
+impl Table {
+    /// The ARN of the table's stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableIncomplete`] where the table has none, or one that does
+    /// not carry new images: only those tell a message's text.
+    pub(crate) async fn stream_arn(&self) -> Result<String> {
+        let answer = self.client.describe_table().table_name(&self.name).send();
+        let table = answer.await.map_err(|error| self.error(error))?.table;
+        let (stream, arn) = match table {
+            Some(table) => (table.stream_specification, table.latest_stream_arn),
+            None => (None, None),
+        };
+        let lacks = |what: String| {
+            Err(Error::TableIncomplete {
+                table: self.name.clone(),
+                at: self.at.clone(),
+                missing: vec![what],
+            })
+        };
+        match (stream, arn) {
+            (Some(stream), Some(arn)) if stream.stream_enabled => match stream.stream_view_type {
+                Some(StreamViewType::NewImage | StreamViewType::NewAndOldImages) | None => Ok(arn),
+                Some(other) => lacks(format!(
+                    "a stream with new images (its stream carries {other})"
+                )),
+            },
+            _ => lacks("a stream".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Follows a table's stream: keeps its conversations up to date, or hands its
+//! records to whoever watches.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use super::apply::{Applied, apply};
+use super::checkpoint::Checkpoint;
+use super::client::Streams;
+use super::reader::{Reader, Start, Sweep};
+use super::record::StreamRecord;
+use crate::ddb::Table;
+use crate::{Error, Result};
+
+/// How long nothing is asked after nothing was found, at first and at most.
+const IDLE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
+/// How long nothing is asked after an error, at first and at most.
+const LOST: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// After how many rounds without a record a stream counts as drained, and the
+/// pause between them: AWS may answer with an empty page amid records.
+const DRAINED: (u32, Duration) = (3, Duration::from_millis(100));
+
+/// Something that happened on the way and that a person may want to know.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// The stream cannot be read, or the table not be written. It is tried
+    /// again until it can; this is said once.
+    Lost(Error),
+    /// It can again.
+    Back,
+    /// The table has another stream than before: it is read from its beginning.
+    Replaced,
+}
+
+/// Is told what following a stream does.
+pub trait Sink {
+    /// A batch of records was applied, or is to be shown.
+    ///
+    /// # Errors
+    ///
+    /// End the following.
+    fn batch(&mut self, records: &[StreamRecord], applied: &Applied) -> Result<()>;
+
+    /// Everything up to here is done. To be kept for the next start.
+    ///
+    /// # Errors
+    ///
+    /// End the following.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+
+    /// Something else happened.
+    fn notice(&mut self, notice: Notice);
+}
+
+/// Keeps the conversations of a table up to date until `shutdown` resolves:
+/// pattern E over its stream, from the checkpoint on or from the oldest record.
+///
+/// Every record is applied at least once: the checkpoint is handed out after
+/// its records were. A server that goes away is waited for, and a stream that
+/// was replaced is followed from its beginning. On shutdown the batch in hand
+/// is finished first.
+///
+/// # Errors
+///
+/// What stands in the way at the start: no table, [`Error::TableIncomplete`]
+/// where it has no stream with new images or no index, nobody who answers.
+/// Later only what does not pass by itself.
+pub async fn follow(
+    table: &Table,
+    streams: &Streams,
+    checkpoint: Option<Checkpoint>,
+    sink: &mut impl Sink,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let reader = Reader::open(table, streams, Start::Oldest, checkpoint).await?;
+    let mut follower = Follower::new(Some(table), reader, sink);
+    follower.run(shutdown).await
+}
+
+/// Applies what the stream holds and returns when nothing more comes.
+///
+/// # Errors
+///
+/// As [`follow`], and whatever else goes wrong: nothing is waited for.
+pub async fn drain(
+    table: &Table,
+    streams: &Streams,
+    checkpoint: Option<Checkpoint>,
+    sink: &mut impl Sink,
+) -> Result<()> {
+    let reader = Reader::open(table, streams, Start::Oldest, checkpoint).await?;
+    let mut follower = Follower::new(Some(table), reader, sink);
+    let mut quiet = 0;
+    while quiet < DRAINED.0 {
+        let sweep = follower.reader.sweep().await?;
+        let complete = sweep.complete;
+        let found = follower.deal_with(sweep).await?;
+        quiet = if found || !complete { 0 } else { quiet + 1 };
+        if !found {
+            tokio::time::sleep(DRAINED.1).await;
+        }
+    }
+    Ok(())
+}
+
+/// Hands out the records of a table's stream until `shutdown` resolves, and
+/// changes nothing. No checkpoint is handed out.
+///
+/// # Errors
+///
+/// As [`follow`].
+pub async fn tail(
+    table: &Table,
+    streams: &Streams,
+    start: Start,
+    sink: &mut impl Sink,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let reader = Reader::open(table, streams, start, None).await?;
+    let mut follower = Follower::new(None, reader, sink);
+    follower.run(shutdown).await
+}
+
+struct Follower<'a, S> {
+    /// The table to apply to; none where records are only shown.
+    table: Option<&'a Table>,
+    reader: Reader<'a>,
+    sink: &'a mut S,
+    /// What was read and could not be applied yet.
+    pending: Option<Sweep>,
+}
+
+impl<'a, S: Sink> Follower<'a, S> {
+    fn new(table: Option<&'a Table>, reader: Reader<'a>, sink: &'a mut S) -> Self {
+        Follower {
+            table,
+            reader,
+            sink,
+            pending: None,
+        }
+    }
+
+    async fn run(&mut self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let mut shutdown = pin!(shutdown);
+        let (mut idle, mut lost) = (Pause::new(IDLE), Pause::new(LOST));
+        loop {
+            // Reading may be cut off anywhere, applying may not.
+            let sweep = tokio::select! {
+                sweep = self.next() => sweep,
+                () = &mut shutdown => return Ok(()),
+            };
+            let found = match sweep {
+                Ok(sweep) => self.deal_with(sweep).await,
+                Err(error) => Err(error),
+            };
+            let pause = match found {
+                Ok(found) => {
+                    if lost.reset() {
+                        self.sink.notice(Notice::Back);
+                    }
+                    if found {
+                        idle.reset();
+                        continue;
+                    }
+                    idle.next()
+                }
+                Err(error) if passes(&error) => {
+                    if !lost.is_running() {
+                        self.sink.notice(Notice::Lost(error));
+                    }
+                    lost.next()
+                }
+                Err(error) => return Err(error),
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = &mut shutdown => return Ok(()),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Sweep> {
+        match self.pending.take() {
+            Some(sweep) => Ok(sweep),
+            None => self.reader.sweep().await,
+        }
+    }
+
+    /// Applies what was read, then takes note of it. Says whether there was
+    /// anything.
+    async fn deal_with(&mut self, sweep: Sweep) -> Result<bool> {
+        if sweep.replaced {
+            self.sink.notice(Notice::Replaced);
+        }
+        let found = !sweep.records.is_empty();
+        if found {
+            let applied = match self.table {
+                Some(table) => apply(table, &sweep.records).await,
+                None => Applied::default(),
+            };
+            if let Some(cause) = applied.cause().cloned() {
+                // Records of a table that is gone are not to be applied to the
+                // one that takes its place.
+                let kept = !matches!(cause, Error::TableNotFound { .. });
+                self.pending = kept.then_some(sweep);
+                return Err(cause);
+            }
+            self.sink.batch(&sweep.records, &applied)?;
+        }
+        if self.reader.commit(sweep).await? && self.table.is_some() {
+            self.sink.checkpoint(self.reader.checkpoint())?;
+        }
+        Ok(found)
+    }
+}
+
+/// Whether an error may be over by itself: a server that is being started
+/// again, a table that is dropped and created anew.
+fn passes(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unreachable { .. }
+            | Error::WrongServer { .. }
+            | Error::Service { .. }
+            | Error::TableNotFound { .. }
+            | Error::NotFound(_)
+    )
+}
+
+/// A pause that doubles up to a bound.
+struct Pause {
+    bounds: (Duration, Duration),
+    next: Duration,
+}
+
+impl Pause {
+    fn new(bounds: (Duration, Duration)) -> Pause {
+        Pause {
+            bounds,
+            next: bounds.0,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.next != self.bounds.0
+    }
+
+    fn next(&mut self) -> Duration {
+        let longer = (self.next * 2).min(self.bounds.1);
+        std::mem::replace(&mut self.next, longer)
+    }
+
+    /// Starts over. Says whether it had been running.
+    fn reset(&mut self) -> bool {
+        std::mem::replace(&mut self.next, self.bounds.0) != self.bounds.0
+    }
+}

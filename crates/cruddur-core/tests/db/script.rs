@@ -1,0 +1,194 @@
+use cruddur_core::Error;
+use cruddur_core::db::script::Script;
+
+use crate::postgres::{empty, sql};
+
+fn script(text: &str) -> Script {
+    Script::new("mine.sql", text.to_owned())
+}
+
+#[tokio::test]
+async fn the_second_load_changes_nothing() {
+    let database = empty().await;
+    let dry = database.load_schema(Script::schema(), true).await.unwrap();
+    let first = database.load_schema(Script::schema(), false).await.unwrap();
+    assert_eq!(dry, first);
+    assert_eq!(
+        first.created,
+        ["table public.activities", "table public.users"]
+    );
+    assert!(
+        database
+            .load_schema(Script::schema(), false)
+            .await
+            .unwrap()
+            .is_unchanged()
+    );
+
+    assert_eq!(
+        database.load_seed(Script::seed(), true).await.unwrap().rows,
+        4
+    );
+    assert_eq!(
+        database
+            .load_seed(Script::seed(), false)
+            .await
+            .unwrap()
+            .rows,
+        4
+    );
+    assert!(
+        database
+            .load_seed(Script::seed(), false)
+            .await
+            .unwrap()
+            .is_unchanged()
+    );
+    let counts = "select count(*) from users union all select count(*) from activities";
+    assert_eq!(sql(&database, counts).await, ["3", "1"]);
+}
+
+#[tokio::test]
+async fn the_columns_are_those_of_the_web_app() {
+    let database = empty().await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    let columns = sql(
+        &database,
+        "select table_name || ': ' || string_agg(column_name, ' ' order by ordinal_position)
+         from information_schema.columns where table_schema = 'public'
+         group by table_name order by 1",
+    )
+    .await;
+    assert_eq!(
+        columns,
+        [
+            "activities: uuid user_uuid message replies_count reposts_count likes_count \
+             reply_to_activity_uuid expires_at created_at",
+            "users: uuid display_name handle email cognito_user_id created_at",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn times_are_utc_whatever_the_zone_of_server_or_session() {
+    let database = empty().await;
+    let name = database.name();
+    sql(
+        &database,
+        &format!("alter database \"{name}\" set timezone to 'Asia/Tokyo'"),
+    )
+    .await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    database.load_seed(Script::seed(), false).await.unwrap();
+    sql(
+        &database,
+        "insert into users (display_name, handle, email, cognito_user_id) values ('', 'h', '', '')",
+    )
+    .await;
+    let off = "select count(*) from users
+         where abs(extract(epoch from created_at - (now() at time zone 'utc'))) > 300";
+    assert_eq!(sql(&database, off).await, ["0"]);
+    let expires =
+        "select round(extract(epoch from expires_at - (now() at time zone 'utc')) / 86400)
+         from activities";
+    assert_eq!(sql(&database, expires).await, ["10"]);
+}
+
+#[tokio::test]
+async fn an_older_table_gets_what_it_lacks_and_keeps_its_rows() {
+    let database = empty().await;
+    sql(
+        &database,
+        "create table public.users (uuid uuid default gen_random_uuid() primary key,
+           display_name text not null, handle text not null, cognito_user_id text not null,
+           created_at timestamp default current_timestamp not null);
+         insert into users (display_name, handle, cognito_user_id) values ('A', 'a', 'MOCK')",
+    )
+    .await;
+    let loaded = database.load_schema(Script::schema(), false).await.unwrap();
+    assert_eq!(
+        loaded.created,
+        [
+            "column public.users.email",
+            "index public.users_handle_key",
+            "table public.activities"
+        ]
+    );
+    assert_eq!(database.users(None).await.unwrap()[0].handle, "a");
+}
+
+#[tokio::test]
+async fn the_first_error_is_told_with_its_line_and_nothing_stays() {
+    let database = empty().await;
+    for (text, line, words) in [
+        ("create table a (b int);\n\nselect 'é',\n  c;", 4, "c"),
+        (
+            "create table a (b int primary key);\n-- \ninsert into a\n values (1), (1);",
+            3,
+            "(b)=(1)",
+        ),
+        ("create table a (b int);\nselec 1;", 2, "selec"),
+        (
+            "create table a (b int);\ninsert into missing values (1);",
+            2,
+            "missing",
+        ),
+        ("create table a (b int);\nvacuum;", 2, "transaction"),
+        (
+            "create table a (b int);\ncommit;\nselect 1;",
+            2,
+            "transaction",
+        ),
+        ("create table a (b int);\nselect 1/0;", 2, "zero"),
+        (
+            "create table a (b int);\n do $$ begin\n raise 'my words'; end $$;",
+            2,
+            "my words",
+        ),
+        (
+            "create table a (b int);\nselect 'open;\n",
+            2,
+            "unterminated",
+        ),
+        ("create table a (b int);\n\\i other.sql\n", 2, "psql"),
+    ] {
+        match database.load_seed(script(text), false).await.unwrap_err() {
+            Error::Input {
+                file,
+                line: found,
+                message,
+            } => {
+                assert_eq!(
+                    (file.as_str(), found),
+                    ("mine.sql", Some(line)),
+                    "{text}: {message}"
+                );
+                assert!(message.contains(words), "{message}");
+            }
+            other => panic!("{text}: {other}"),
+        }
+        assert_eq!(
+            sql(&database, "select to_regclass('a') is null").await,
+            ["t"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn seeding_without_a_schema_says_that() {
+    let error = empty()
+        .await
+        .load_seed(Script::seed(), false)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::SchemaNotLoaded { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_with_its_own_transaction_is_loaded_whole() {
+    let database = empty().await;
+    let text = "begin;\ncreate table a (b int);\ninsert into a values (1), (2);\ncommit;\n";
+    let loaded = database.load_seed(script(text), false).await.unwrap();
+    assert_eq!((loaded.statements, loaded.rows), (2, 2));
+    assert_eq!(sql(&database, "select count(*) from a").await, ["2"]);
+}

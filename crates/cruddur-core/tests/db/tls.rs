@@ -1,0 +1,157 @@
+//! The matrix of `sslmode` and certificates, on a server of its own.
+
+use std::time::{Duration, Instant};
+
+use cruddur_core::Error;
+use cruddur_core::db::{ConnectionUrl, Database};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+
+use crate::postgres::PrivateStack;
+
+struct Server {
+    stack: PrivateStack,
+    folder: tempfile::TempDir,
+}
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+impl Server {
+    fn url(&self, parameters: &str) -> String {
+        let url = self
+            .stack
+            .engines
+            .postgres
+            .replace("127.0.0.1", "localhost");
+        format!("{url}?{parameters}")
+    }
+
+    fn file(&self, name: &str, authority: &Authority) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, authority.pem()).unwrap();
+        path.display().to_string()
+    }
+
+    async fn connect(&self, parameters: &str) -> Result<(), Error> {
+        let url = ConnectionUrl::parse(&self.url(parameters), "URL").unwrap();
+        Database::new(url).sessions(true).await.map(drop)
+    }
+
+    /// Lets the server present a certificate of `authority`.
+    async fn present(&self, authority: &Authority, name: &str, expired: bool) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        if expired {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2021, 1, 1);
+        }
+        let certificate = params.signed_by(&key, authority).unwrap();
+        let config: tokio_postgres::Config = self.stack.engines.postgres.parse().unwrap();
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        let driver = tokio::spawn(connection);
+        // The server's own user has to own the files.
+        for (file, pem) in [
+            ("server.crt", certificate.pem()),
+            ("server.key", key.serialize_pem()),
+        ] {
+            let pem = pem.replace("\r\n", "\n");
+            let lines: Vec<String> = pem.lines().map(|line| format!("('{line}')")).collect();
+            let copy = format!(
+                "copy (select * from (values {}) as lines) to program 'umask 077 && cat > {file}'",
+                lines.join(", ")
+            );
+            client.batch_execute(&copy).await.unwrap();
+        }
+        client
+            .batch_execute("alter system set ssl = on")
+            .await
+            .unwrap();
+        client
+            .batch_execute("select pg_reload_conf()")
+            .await
+            .unwrap();
+        drop(client);
+        driver.await.unwrap().unwrap();
+    }
+
+    /// Asserts how connecting ends: well, or with these words. The server takes
+    /// a moment to present its new certificate.
+    async fn ends(&self, parameters: &str, expected: Result<(), &str>) {
+        let begun = Instant::now();
+        loop {
+            let found = self.connect(parameters).await;
+            let as_expected = match (&found, expected) {
+                (Ok(()), Ok(())) => true,
+                (Err(error @ Error::Unreachable { .. }), Err(words)) => {
+                    error.to_string().contains(words)
+                }
+                _ => false,
+            };
+            if as_expected {
+                return;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(15),
+                "{parameters}: {found:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_mode_meets_every_certificate() {
+    let server = Server {
+        stack: PrivateStack::start(),
+        folder: tempfile::TempDir::new().unwrap(),
+    };
+    let ours = authority();
+    let root = server.file("ours.pem", &ours);
+    let full = format!("sslmode=verify-full&sslrootcert={root}");
+    let ca = format!("sslmode=verify-ca&sslrootcert={root}");
+    let require_ca = format!("sslmode=require&sslrootcert={root}");
+
+    // Without TLS.
+    server.ends("sslmode=disable", Ok(())).await;
+    server.ends("sslmode=prefer", Ok(())).await;
+    for parameters in ["sslmode=require", &require_ca, &ca, &full] {
+        server.ends(parameters, Err("offers no TLS")).await;
+    }
+    // The right name.
+    server.present(&ours, "localhost", false).await;
+    for parameters in ["sslmode=require", &require_ca, &ca, &full, "sslmode=prefer"] {
+        server.ends(parameters, Ok(())).await;
+    }
+    server
+        .ends("sslmode=verify-full", Err("not trusted here"))
+        .await;
+    // The wrong name.
+    server.present(&ours, "elsewhere.example.com", false).await;
+    server.ends(&full, Err("for another name")).await;
+    for parameters in ["sslmode=require", &require_ca, &ca] {
+        server.ends(parameters, Ok(())).await;
+    }
+    // Expired.
+    server.present(&ours, "localhost", true).await;
+    for parameters in [&full, &ca, &require_ca] {
+        server.ends(parameters, Err("has expired")).await;
+    }
+    server.ends("sslmode=require", Ok(())).await;
+    // An unknown authority.
+    server.present(&authority(), "localhost", false).await;
+    for parameters in [&full, &ca, &require_ca] {
+        server.ends(parameters, Err("not trusted here")).await;
+    }
+    server.ends("sslmode=require", Ok(())).await;
+
+    let error = server
+        .connect("sslmode=verify-full&sslrootcert=/none")
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Usage(_)), "{error}");
+}

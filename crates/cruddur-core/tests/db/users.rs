@@ -1,0 +1,244 @@
+use std::time::{Duration, Instant};
+
+use cruddur_core::Error;
+use cruddur_core::cognito::PoolUser;
+use cruddur_core::db::cognito_ids::Outcome;
+use cruddur_core::db::script::Script;
+use cruddur_core::db::users::Who;
+
+use crate::postgres::{TestDatabase, empty, sql};
+
+async fn seeded() -> TestDatabase {
+    let database = empty().await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    database.load_seed(Script::seed(), false).await.unwrap();
+    database
+}
+
+fn pool_user(handle: Option<&str>, sub: &str) -> PoolUser {
+    PoolUser {
+        handle: handle.map(str::to_owned),
+        sub: Some(sub.to_owned()),
+        email: None,
+        username: format!("name of {sub}"),
+        status: None,
+        enabled: true,
+        created: None,
+    }
+}
+
+#[tokio::test]
+async fn users_are_found_by_handle_in_the_order_asked_for() {
+    let database = seeded().await;
+    let users = database.users(None).await.unwrap();
+    let handles: Vec<_> = users.iter().map(|user| user.handle.as_str()).collect();
+    assert_eq!(handles, ["andrewbrown", "bayko", "londo"]);
+    assert_eq!(database.users(Some("londo")).await.unwrap()[0], users[2]);
+    let people = database
+        .people_by_handles(&["londo", "bayko", "londo"])
+        .await
+        .unwrap();
+    let names: Vec<_> = people
+        .iter()
+        .map(|person| person.display_name.as_str())
+        .collect();
+    assert_eq!(names, ["Londo Mollari", "Andrew Bayko", "Londo Mollari"]);
+    assert_eq!(database.person_by_handle("bayko").await.unwrap(), people[1]);
+    assert_eq!(people[1].uuid, users[1].uuid.to_string());
+}
+
+#[tokio::test]
+async fn an_unknown_handle_names_those_that_come_close() {
+    let database = seeded().await;
+    for (typed, expected) in [
+        ("bayco", &["bayko"][..]),
+        ("@londo", &["londo"]),
+        ("Andrew", &["andrewbrown"]),
+        ("o'brien", &[]),
+        ("100%", &[]),
+        ("🌊", &[]),
+        ("", &[]),
+    ] {
+        for found in [
+            database.users(Some(typed)).await.map(drop),
+            database.person_by_handle(typed).await.map(drop),
+            database
+                .people_by_handles(&["bayko", typed])
+                .await
+                .map(drop),
+        ] {
+            match found.unwrap_err() {
+                Error::UserNotFound { handle, close, .. } => {
+                    assert_eq!(
+                        (handle.as_str(), close.as_slice()),
+                        (typed, expected.map_owned().as_slice())
+                    );
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+    let error = database.users(Some("a\0b")).await.unwrap_err();
+    assert!(matches!(error, Error::Usage(_)), "{error}");
+}
+
+trait MapOwned {
+    fn map_owned(&self) -> Vec<String>;
+}
+
+impl MapOwned for &[&str] {
+    fn map_owned(&self) -> Vec<String> {
+        self.iter().map(|text| (*text).to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn sender_and_receiver_are_found_each_by_their_own_key() {
+    let database = seeded().await;
+    sql(
+        &database,
+        "update users set cognito_user_id = 'sub-1' where handle = 'bayko'",
+    )
+    .await;
+    let by_id = Who::CognitoId("sub-1".to_owned());
+    let by_handle = Who::Handle("londo".to_owned());
+    let (sender, receiver) = database
+        .sender_and_receiver(&by_id, &by_handle)
+        .await
+        .unwrap();
+    assert_eq!(
+        (sender.handle.as_str(), receiver.handle.as_str()),
+        ("bayko", "londo")
+    );
+    let (sender, receiver) = database
+        .sender_and_receiver(&by_handle, &by_handle)
+        .await
+        .unwrap();
+    assert_eq!(sender, receiver);
+    let uuid = database.uuid_by_cognito_id("sub-1").await.unwrap();
+    assert_eq!(database.users(Some("bayko")).await.unwrap()[0].uuid, uuid);
+    let shared = Who::CognitoId("MOCK".to_owned());
+    for (who, expected) in [
+        (&shared, "several"),
+        (&Who::CognitoId("x".to_owned()), "no user"),
+    ] {
+        let error = database
+            .sender_and_receiver(who, &by_handle)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn every_user_of_pool_and_database_has_a_result() {
+    let database = seeded().await;
+    sql(
+        &database,
+        "update users set cognito_user_id = 'sub-b' where handle = 'bayko'",
+    )
+    .await;
+    sql(
+        &database,
+        "insert into users (display_name, handle, email, cognito_user_id)
+         values ('', 'double', '', 'MOCK'), ('', 'it''s 100% 🌊', '', 'MOCK')",
+    )
+    .await;
+    let pool = [
+        pool_user(Some("andrewbrown"), "sub-a"),
+        pool_user(Some("bayko"), "sub-b"),
+        pool_user(Some("kosh"), "sub-k"),
+        pool_user(None, "sub-n"),
+        pool_user(Some("double"), "sub-1"),
+        pool_user(Some("double"), "sub-2"),
+        pool_user(Some("it's 100% 🌊"), "sub-i"),
+        PoolUser {
+            sub: None,
+            ..pool_user(Some("londo"), "")
+        },
+    ];
+    let expected = [
+        (Some("andrewbrown"), Outcome::Changed),
+        (Some("bayko"), Outcome::Unchanged),
+        (Some("double"), Outcome::Ambiguous),
+        (Some("double"), Outcome::Ambiguous),
+        (Some("it's 100% 🌊"), Outcome::Changed),
+        (Some("kosh"), Outcome::NoSuchHandleHere),
+        (Some("londo"), Outcome::NoIdThere),
+        (None, Outcome::NoHandleThere),
+    ];
+    let ids = "select cognito_user_id from users order by handle";
+    let before = sql(&database, ids).await;
+    let dry = database.update_cognito_ids(&pool, true).await.unwrap();
+    assert_eq!(sql(&database, ids).await, before);
+    let written = database.update_cognito_ids(&pool, false).await.unwrap();
+    assert_eq!(dry, written);
+    let found: Vec<_> = written
+        .iter()
+        .map(|m| (m.handle.as_deref(), m.outcome))
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(
+        sql(&database, ids).await,
+        ["sub-a", "sub-b", "MOCK", "sub-i", "MOCK"]
+    );
+
+    let again = database.update_cognito_ids(&pool, false).await.unwrap();
+    assert!(again.iter().all(|m| m.outcome != Outcome::Changed));
+    let none = database.update_cognito_ids(&[], false).await.unwrap();
+    assert!(none.iter().all(|m| m.outcome == Outcome::NoSuchHandleThere));
+    assert_eq!(none.len(), 5);
+}
+
+#[tokio::test]
+async fn ten_thousand_users_are_one_statement() {
+    let database = seeded().await;
+    sql(
+        &database,
+        "insert into users (display_name, handle, email, cognito_user_id)
+         select '', 'user' || n, '', 'MOCK' from generate_series(1, 10000) as n",
+    )
+    .await;
+    let pool: Vec<PoolUser> = (1..=10_000)
+        .map(|n| pool_user(Some(&format!("user{n}")), &format!("sub-{n}")))
+        .collect();
+    let begun = Instant::now();
+    let changed = database.update_cognito_ids(&pool, false).await.unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    let count = |outcome| changed.iter().filter(|m| m.outcome == outcome).count();
+    assert_eq!(count(Outcome::Changed), 10_000);
+    assert_eq!(count(Outcome::NoSuchHandleThere), 3);
+    let wrong = "select count(*) from users
+         where handle like 'user%' and cognito_user_id <> 'sub-' || substr(handle, 5)";
+    assert_eq!(sql(&database, wrong).await, ["0"]);
+}
+
+#[tokio::test]
+async fn ten_updates_at_once_all_end_well() {
+    let database = seeded().await;
+    sql(
+        &database,
+        "insert into users (display_name, handle, email, cognito_user_id)
+         select '', 'user' || n, '', 'MOCK' from generate_series(1, 500) as n",
+    )
+    .await;
+    let mut runs = Vec::new();
+    for run in 0..10 {
+        let database = database.0.clone();
+        runs.push(tokio::spawn(async move {
+            // Each in another order and with other ids, so that rows are locked crosswise.
+            let mut pool: Vec<PoolUser> = (1..=500)
+                .map(|n| pool_user(Some(&format!("user{n}")), &format!("{run}-{n}")))
+                .collect();
+            pool.rotate_left(run * 50);
+            database.update_cognito_ids(&pool, false).await.map(drop)
+        }));
+    }
+    for run in runs {
+        run.await.unwrap().unwrap();
+    }
+}
