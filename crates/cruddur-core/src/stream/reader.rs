@@ -231,7 +231,11 @@ impl<'a> Reader<'a> {
     fn skip_to_now(&mut self) {
         for shard in &self.shards {
             let id = shard.id.clone();
-            if self.shards.iter().any(|child| child.parent == Some(id.clone())) {
+            if self
+                .shards
+                .iter()
+                .any(|child| child.parent == Some(id.clone()))
+            {
                 self.checkpoint.shards.insert(id, Position::Ended);
             } else {
                 self.at_start.push(id);
