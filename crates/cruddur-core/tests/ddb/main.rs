@@ -8,3 +8,4 @@ mod fault_proxy;
 mod import;
 mod scan;
 mod schema;
+mod seed;

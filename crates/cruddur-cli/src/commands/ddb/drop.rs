@@ -1,0 +1,86 @@
+use std::io::Write as _;
+
+use clap::Args;
+use cruddur_core::Error;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::schema::{DropOptions, Dropped};
+use serde::Serialize;
+
+use super::DryRun;
+use crate::confirm::Confirmation;
+use crate::context::Context;
+use crate::ui::printable;
+
+#[derive(Debug, Args)]
+pub struct DropArgs {
+    /// Another table than the messages table
+    #[arg(value_name = "TABLE")]
+    name: Option<String>,
+    /// A table that is not there is no error
+    #[arg(long)]
+    if_exists: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    dry: DryRun,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    table: &'a str,
+    at: &'a str,
+    dropped: bool,
+    dry_run: bool,
+}
+
+pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
+    let mut table = Table::connect(&context.target).await?;
+    if let Some(name) = &args.name {
+        table = table.named(name);
+    }
+    let options = DropOptions {
+        if_exists: args.if_exists,
+        dry_run: args.dry.dry_run,
+        ..DropOptions::default()
+    };
+    if (context.target.production || options.dry_run) && announce(context, &table).await? {
+        if !options.dry_run {
+            args.confirmation.require(context, table.name())?;
+        }
+    }
+    let dropped = table.drop(&options).await? == Dropped::Dropped;
+    let report = Report {
+        table: table.name(),
+        at: table.at(),
+        dropped,
+        dry_run: options.dry_run,
+    };
+    context.ui.show(&report, |out| {
+        let said = match (dropped, options.dry_run) {
+            (false, _) => "not there:",
+            (true, false) => "dropped",
+            (true, true) => "would drop",
+        };
+        let place = printable(&format!("table {} at {}", table.name(), table.at()));
+        writeln!(out, "{said} {place}")
+    })?;
+    Ok(())
+}
+
+/// Shows what is about to go; `false` where there is nothing.
+async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
+    let summary = match table.summary().await {
+        Ok(summary) => summary,
+        Err(Error::TableNotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    context.ui.status(format_args!(
+        "table {} at {} ({}) holds {} items, {} bytes",
+        printable(table.name()),
+        table.at(),
+        summary.arn.as_deref().unwrap_or("no ARN"),
+        summary.items,
+        summary.bytes
+    ));
+    Ok(true)
+}
