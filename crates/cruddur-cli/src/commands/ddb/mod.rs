@@ -2,6 +2,7 @@
 
 mod list_tables;
 mod patterns;
+pub mod stream;
 
 use clap::Subcommand;
 
@@ -14,11 +15,15 @@ pub enum DdbCommand {
     /// The access patterns: conversations and messages
     #[command(subcommand)]
     Patterns(patterns::PatternsCommand),
+    /// The table's stream: keep conversations up to date, or watch it
+    #[command(subcommand)]
+    Stream(stream::StreamCommand),
 }
 
 pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {
     match command {
         DdbCommand::ListTables(args) => list_tables::list_tables(context, &args).await,
         DdbCommand::Patterns(command) => patterns::run(context, command).await,
+        DdbCommand::Stream(command) => stream::run(context, command).await,
     }
 }
