@@ -132,6 +132,14 @@ fn hint(error: &Error, production: bool) -> Option<String> {
             "AWS_COGNITO_USER_POOL_ID names the pool; `cruddur target` shows where it comes from"
                 .to_owned()
         }
+        Error::GroupExists {
+            sender,
+            message_group_uuid,
+            ..
+        } => format!(
+            "write there with `cruddur ddb patterns create-message --handle {sender} \
+             --message-group-uuid {message_group_uuid}{prod} TEXT`"
+        ),
         Error::Partial { .. } => "run the same command again to finish".to_owned(),
         _ => return None,
     })

@@ -49,8 +49,13 @@ impl Command {
     /// Whether Ctrl-C may simply drop the command's work. The others see to
     /// the signal themselves, since they have something to end in order.
     pub fn ends_by_itself(&self) -> bool {
+        use ddb::DdbCommand::Stream;
+        use ddb::stream::StreamCommand::Apply;
         use local::LocalCommand::{Exec, Up};
-        !matches!(self, Command::Local(Up(_) | Exec(_)))
+        !matches!(
+            self,
+            Command::Local(Up(_) | Exec(_)) | Command::Ddb(Stream(Apply(_)))
+        )
     }
 }
 
