@@ -21,7 +21,7 @@ pub struct Context {
     pub target: Target,
     /// The folder the command was started in.
     pub folder: PathBuf,
-    global: Global,
+    inputs: Inputs,
 }
 
 impl Context {
@@ -32,15 +32,14 @@ impl Context {
         let variables: HashMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let flags = global.clone();
         let mut inputs = Inputs {
-            production: flags.prod,
-            region: flags.region,
-            profile: flags
+            production: global.prod,
+            region: global.region,
+            profile: global
                 .profile
                 .or_else(|| variables.get("AWS_PROFILE").cloned()),
-            endpoint_url: flags.endpoint_url,
-            table: flags.table,
+            endpoint_url: global.endpoint_url,
+            table: global.table,
             local: local_stack(&folder, &ui),
             profile_region: None,
             variables,
@@ -48,7 +47,7 @@ impl Context {
         if needs_profile(&inputs) {
             inputs.profile_region = profile_region(inputs.profile.as_deref())?;
         }
-        let target = Target::resolve(inputs);
+        let target = Target::resolve(inputs.clone());
         for name in &target.ignored {
             ui.warning(format_args!("{name} is ignored with --prod"));
         }
@@ -56,13 +55,20 @@ impl Context {
             ui,
             target,
             folder,
-            global,
+            inputs,
         })
     }
 
-    /// Looks again, after the local stack was started.
-    pub fn renewed(&self) -> anyhow::Result<Context> {
-        Context::new(self.global.clone(), self.ui)
+    /// Resolves the target anew, after the local stack was started.
+    pub fn renewed(&self) -> Context {
+        let mut inputs = self.inputs.clone();
+        inputs.local = local_stack(&self.folder, &self.ui);
+        Context {
+            ui: self.ui,
+            target: Target::resolve(inputs.clone()),
+            folder: self.folder.clone(),
+            inputs,
+        }
     }
 }
 

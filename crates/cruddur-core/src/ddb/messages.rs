@@ -179,7 +179,8 @@ impl Table {
                 return Ok(new);
             }
             let [sender, receiver] = &new.groups;
-            self.no_group_between(&receiver.other, &sender.other).await?;
+            self.no_group_between(&receiver.other, &sender.other)
+                .await?;
             // Another group of one of the two stands at this very microsecond.
             new.set_time(new.message.created_at + TimeDelta::microseconds(1));
         }

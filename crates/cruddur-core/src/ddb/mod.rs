@@ -10,6 +10,7 @@ pub mod patterns;
 mod retry;
 pub mod scan;
 pub mod schema;
+pub mod seed;
 
 pub(crate) mod groups;
 pub(crate) mod transaction;
@@ -100,6 +101,16 @@ impl Table {
             at: self.at.clone(),
             cause: "its answer is empty".to_owned(),
         }
+    }
+
+    /// Asks the endpoint for something small, to see whether it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Unreachable`] and whatever else stands in the way.
+    pub async fn answers(&self) -> Result<()> {
+        let answer = self.client.list_tables().limit(1).send().await;
+        answer.map(|_| ()).map_err(|error| self.error(error))
     }
 
     /// The names of every table of the endpoint, to the last page.

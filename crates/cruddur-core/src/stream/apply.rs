@@ -147,8 +147,9 @@ fn message_of(change: &Change) -> Result<Option<(String, Newest)>, &'static str>
     let group = text(item, "pk").and_then(|pk| pk.strip_prefix(MESSAGE_PREFIX));
     let inserted = change.kind == ChangeKind::Insert;
     match group {
-        Some(group) if inserted => newest(change.new_image.as_ref())
-            .map(|newest| Some((group.to_owned(), newest))),
+        Some(group) if inserted => {
+            newest(change.new_image.as_ref()).map(|newest| Some((group.to_owned(), newest)))
+        }
         None if inserted && item.is_empty() => Err("it has neither keys nor a new image"),
         _ => Ok(None),
     }

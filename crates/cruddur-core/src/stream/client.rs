@@ -108,7 +108,13 @@ impl Streams {
                 Err(error) => return Err(self.error(error)),
             };
             let Some(stream) = stream else { break };
-            shards.extend(stream.shards.unwrap_or_default().into_iter().filter_map(shard));
+            shards.extend(
+                stream
+                    .shards
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(shard),
+            );
             start = stream.last_evaluated_shard_id;
             if start.is_none() {
                 break;
@@ -178,7 +184,10 @@ impl Streams {
         }
     }
 
-    fn error<E>(&self, error: aws_sdk_dynamodbstreams::error::SdkError<E, aws::HttpResponse>) -> Error
+    fn error<E>(
+        &self,
+        error: aws_sdk_dynamodbstreams::error::SdkError<E, aws::HttpResponse>,
+    ) -> Error
     where
         E: std::error::Error + aws::ProvideErrorMetadata + Send + Sync + 'static,
     {

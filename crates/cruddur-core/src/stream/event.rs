@@ -150,8 +150,7 @@ mod tests {
     use super::*;
     use crate::ddb::item::text;
 
-    const ARN: &str =
-        "arn:aws:dynamodb:us-east-1:111122223333:table/cruddur-messages/stream/2023-03-24T00:00:00.000";
+    const ARN: &str = "arn:aws:dynamodb:us-east-1:111122223333:table/cruddur-messages/stream/2023-03-24T00:00:00.000";
 
     #[test]
     fn a_record_that_is_broken_keeps_its_number_and_the_others_are_read() {
@@ -172,7 +171,10 @@ mod tests {
         assert_eq!(first.kind, ChangeKind::Insert);
         assert_eq!(first.at.unwrap().timestamp_millis(), 1500);
         assert_eq!(text(first.new_image.as_ref().unwrap(), "pk"), Some("MSG#1"));
-        for (record, reason) in event.records[1..].iter().zip(["NewImage", "eventName", "7"]) {
+        for (record, reason) in event.records[1..]
+            .iter()
+            .zip(["NewImage", "eventName", "7"])
+        {
             let error = record.change.as_ref().unwrap_err();
             assert!(error.contains(reason), "{error}");
         }

@@ -169,6 +169,7 @@ impl<'a, S: Sink> Follower<'a, S> {
                     if !lost.is_running() {
                         self.sink.notice(Notice::Lost(error));
                     }
+                    self.reader.look_again();
                     lost.next()
                 }
                 Err(error) => return Err(error),

@@ -101,9 +101,7 @@ impl From<streams::Record> for StreamRecord {
     }
 }
 
-fn item(
-    item: std::collections::HashMap<String, streams::AttributeValue>,
-) -> Result<Item, String> {
+fn item(item: std::collections::HashMap<String, streams::AttributeValue>) -> Result<Item, String> {
     let attributes = item.into_iter();
     attributes
         .map(|(name, value)| Ok((name, attribute(value)?)))

@@ -97,11 +97,12 @@ async fn what_is_handed_back_or_refused_is_sent_again() {
             1 => Fault::HandBack(1),
             _ => Fault::None,
         },
-        |n, _| match n % 4 {
+        |n, _| match n % 8 {
             0 => Fault::ServerError,
-            1 => Fault::CutAfter,
-            2 => Fault::Truncate,
-            _ => Fault::HandBack(3),
+            2 => Fault::CutAfter,
+            4 => Fault::Truncate,
+            6 => Fault::HandBack(3),
+            _ => Fault::None,
         },
         |n, _| match n % 2 {
             0 => Fault::Exception("ThrottlingException"),

@@ -1,0 +1,290 @@
+//! What has to be done so that a conversation stands in the table. Decided
+//! here without any request, from what was found there.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Duration, SubsecRound, Utc};
+use uuid::Uuid;
+
+use super::conversation::{Conversation, too_large};
+use crate::ddb::item::{Message, MessageGroup, Person};
+use crate::ddb::limits::{MAX_ITEM_SIZE, item_size};
+use crate::time;
+use crate::{Error, Result};
+
+/// A message that stands in the group.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub sk: String,
+    /// `None` where the key is no time.
+    pub at: Option<DateTime<Utc>>,
+    /// Its position, where its uuid says that it was seeded.
+    pub position: Option<usize>,
+    pub message: String,
+}
+
+/// A group item that stands in a participant's list.
+#[derive(Debug, Clone)]
+pub struct FoundGroup {
+    pub sk: String,
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// What stands in the table of one group.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    pub messages: Vec<Found>,
+    /// The group items of each of the two people.
+    pub groups: [Vec<FoundGroup>; 2],
+}
+
+/// When the conversation shall end.
+#[derive(Debug, Clone, Copy)]
+pub struct When {
+    pub ending_at: DateTime<Utc>,
+    pub now: DateTime<Utc>,
+    /// Move it there even if it stands elsewhere.
+    pub refresh: bool,
+}
+
+/// A participant's group item: what it shall be, and what it replaces.
+#[derive(Debug, Clone)]
+pub struct Move {
+    pub owner: String,
+    /// `None` where only stale ones are in the way.
+    pub put: Option<MessageGroup>,
+    /// The sort keys of items that it takes the place of.
+    pub delete: Vec<String>,
+}
+
+/// What has to be done, in this order: a crash after any step leaves something
+/// that the next run completes.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub puts: Vec<Message>,
+    pub moves: Vec<Move>,
+    /// The sort keys of messages of an older seeding.
+    pub deletes: Vec<String>,
+    pub first_at: DateTime<Utc>,
+    pub last_at: DateTime<Utc>,
+    /// Whether any message of the conversation was there.
+    pub was_begun: bool,
+    /// How many messages the group has afterwards.
+    pub messages_after: usize,
+}
+
+impl Plan {
+    pub fn is_empty(&self) -> bool {
+        self.puts.is_empty() && self.moves.is_empty() && self.deletes.is_empty()
+    }
+}
+
+/// The positions by the uuids that stand for them. More messages than the file
+/// has may have been seeded, when it was longer; no more than there are.
+pub fn positions(conversation: &Conversation, found: usize) -> HashMap<Uuid, usize> {
+    (0..found.max(conversation.messages.len()))
+        .map(|position| (conversation.message_uuid(position), position))
+        .collect()
+}
+
+/// Decides what has to be done.
+pub fn plan(
+    conversation: &Conversation,
+    people: &[Person; 2],
+    survey: &Survey,
+    when: When,
+) -> Result<Plan> {
+    let count = conversation.messages.len();
+    let is_seeded = |found: &&Found| found.position.is_some_and(|position| position < count);
+    // The start that the newest message seeded so far speaks for. An older one
+    // is left over from a refresh that did not come to its end.
+    let standing = survey
+        .messages
+        .iter()
+        .filter(is_seeded)
+        .filter_map(|found| Some(found.at? - minutes(found.position?)))
+        .max();
+    let start = match standing.filter(|_| !when.refresh) {
+        Some(start) => start,
+        None => free_start(conversation, survey, when.ending_at),
+    };
+    let messages = messages(conversation, people, start)?;
+    let keys: HashMap<String, usize> = messages
+        .iter()
+        .enumerate()
+        .map(|(position, message)| (time::to_key(message.created_at), position))
+        .collect();
+    let present: HashSet<usize> = survey
+        .messages
+        .iter()
+        .filter(|found| keys.get(&found.sk) == found.position.as_ref())
+        .filter_map(|found| found.position)
+        .collect();
+    let deletes: Vec<String> = survey
+        .messages
+        .iter()
+        .filter(|found| is_seeded(found) || (when.refresh && found.position.is_some()))
+        .filter(|found| !keys.contains_key(&found.sk))
+        .map(|found| found.sk.clone())
+        .collect();
+    let puts: Vec<Message> = messages
+        .iter()
+        .enumerate()
+        .filter(|(position, _)| when.refresh || !present.contains(position))
+        .map(|(_, message)| message.clone())
+        .collect();
+    check(conversation, survey, &puts, when)?;
+    let gone: HashSet<&str> = deletes.iter().map(String::as_str).collect();
+    let last = last_message(survey, &messages, &keys, &gone);
+    let moves = (0..2)
+        .filter_map(|owner| group_move(conversation, people, survey, owner, &last, &gone, when))
+        .collect();
+    let there: HashSet<&str> = survey.messages.iter().map(|f| f.sk.as_str()).collect();
+    let added = keys.keys().filter(|key| !there.contains(key.as_str()));
+    Ok(Plan {
+        messages_after: there.len() + added.count() - deletes.len(),
+        puts,
+        moves,
+        first_at: start,
+        last_at: start + minutes(count - 1),
+        was_begun: standing.is_some(),
+        deletes,
+    })
+}
+
+fn minutes(count: usize) -> Duration {
+    Duration::minutes(i64::try_from(count).unwrap_or(i64::MAX / 60_000))
+}
+
+/// The start with which the conversation ends at `ending_at`, or so little
+/// earlier that none of its keys is that of a message somebody wrote.
+fn free_start(
+    conversation: &Conversation,
+    survey: &Survey,
+    ending_at: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let count = conversation.messages.len();
+    let taken: HashSet<&str> = survey
+        .messages
+        .iter()
+        .filter(|found| found.position.is_none())
+        .map(|found| found.sk.as_str())
+        .collect();
+    let mut start = ending_at.trunc_subsecs(6) - minutes(count - 1);
+    while (0..count).any(|p| taken.contains(time::to_key(start + minutes(p)).as_str())) {
+        start -= Duration::microseconds(1);
+    }
+    start
+}
+
+fn messages(
+    conversation: &Conversation,
+    people: &[Person; 2],
+    start: DateTime<Utc>,
+) -> Result<Vec<Message>> {
+    let message = |(position, line): (usize, &super::Line)| {
+        let message = Message {
+            message_group_uuid: conversation.message_group_uuid,
+            created_at: start + minutes(position),
+            message_uuid: conversation.message_uuid(position),
+            message: line.message.clone(),
+            sender: people[line.speaker].clone(),
+        };
+        let size = item_size(&message.to_item());
+        if size > MAX_ITEM_SIZE {
+            return Err(conversation.error(line.line, too_large(size)));
+        }
+        Ok(message)
+    };
+    conversation
+        .messages
+        .iter()
+        .enumerate()
+        .map(message)
+        .collect()
+}
+
+/// Makes sure that completing the conversation neither reaches into the future,
+/// where the file has grown since, nor writes over what somebody wrote.
+fn check(conversation: &Conversation, survey: &Survey, puts: &[Message], when: When) -> Result<()> {
+    let refuse = |why: &str| {
+        Err(Error::Failed(format!(
+            "conversation {} stands in the table without all of {}, and {why}; a refresh moves it",
+            conversation.message_group_uuid, conversation.file
+        )))
+    };
+    if puts.iter().any(|message| message.created_at > when.now) {
+        return refuse("what is missing would lie in the future");
+    }
+    let keys: HashSet<String> = puts.iter().map(|m| time::to_key(m.created_at)).collect();
+    let strangers = survey.messages.iter().filter(|f| f.position.is_none());
+    if strangers.into_iter().any(|found| keys.contains(&found.sk)) {
+        return refuse("somebody wrote a message at the time of a missing one");
+    }
+    Ok(())
+}
+
+/// Time and text of the last message that the group will have.
+fn last_message(
+    survey: &Survey,
+    messages: &[Message],
+    keys: &HashMap<String, usize>,
+    gone: &HashSet<&str>,
+) -> (DateTime<Utc>, String) {
+    let seeded = messages.iter().map(|m| (m.created_at, m.message.as_str()));
+    let others = survey
+        .messages
+        .iter()
+        .filter(|found| !gone.contains(found.sk.as_str()) && !keys.contains_key(&found.sk))
+        .filter_map(|found| Some((found.at?, found.message.as_str())));
+    let (at, text) = seeded
+        .chain(others)
+        .max_by_key(|(at, _)| *at)
+        .unwrap_or((DateTime::UNIX_EPOCH, ""));
+    (at, text.to_owned())
+}
+
+/// What has to become of one person's group items, if anything. They never go
+/// back in time, unless the message they stood for is taken away.
+fn group_move(
+    conversation: &Conversation,
+    people: &[Person; 2],
+    survey: &Survey,
+    owner: usize,
+    (last_at, text): &(DateTime<Utc>, String),
+    gone: &HashSet<&str>,
+    when: When,
+) -> Option<Move> {
+    let wanted = MessageGroup {
+        message_group_uuid: conversation.message_group_uuid,
+        owner_uuid: people[owner].uuid.clone(),
+        last_message_at: *last_at,
+        message: text.clone(),
+        other: people[1 - owner].clone(),
+    };
+    let key = time::to_key(*last_at);
+    let found = &survey.groups[owner];
+    let is_newer = |group: &&FoundGroup| {
+        group.at.is_some_and(|at| at > *last_at) && !gone.contains(group.sk.as_str())
+    };
+    // Somebody may have written, and moved the item, since the survey.
+    let newest = found.iter().filter(is_newer).max_by_key(|group| group.at);
+    let present = found.iter().find(|group| group.at == Some(*last_at));
+    let stays = match (newest, present) {
+        (Some(newest), _) => Some(newest.sk.clone()),
+        (None, Some(present)) if !when.refresh || present.sk != key => Some(present.sk.clone()),
+        _ => None,
+    };
+    let keep = stays.as_ref().unwrap_or(&key);
+    let delete: Vec<String> = found
+        .iter()
+        .filter(|group| group.sk != *keep)
+        .map(|group| group.sk.clone())
+        .collect();
+    let put = stays.is_none().then_some(wanted);
+    (put.is_some() || !delete.is_empty()).then(|| Move {
+        owner: people[owner].uuid.clone(),
+        put,
+        delete,
+    })
+}

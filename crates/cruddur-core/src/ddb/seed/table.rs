@@ -1,0 +1,236 @@
+//! The requests of seeding: what stands there, and what is changed.
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnConsumedCapacity, Select, TransactWriteItem,
+};
+use futures_util::stream;
+use uuid::Uuid;
+
+use super::Seeded;
+use super::conversation::{Conversation, text_of};
+use super::plan::{self, Found, FoundGroup, Move, Plan, Survey};
+use crate::aws;
+use crate::ddb::Table;
+use crate::ddb::batch::{Request, WriteOptions};
+use crate::ddb::item::{
+    GROUP_PREFIX, Item, MESSAGE_PREFIX, Person, group_pk, message_pk, string, text,
+};
+use crate::time;
+use crate::{Error, Result};
+
+impl Table {
+    /// Reads what stands in the table of a conversation's group.
+    pub(super) async fn survey(
+        &self,
+        conversation: &Conversation,
+        people: &[Person; 2],
+    ) -> Result<Survey> {
+        let group = conversation.message_group_uuid;
+        let items = self
+            .partition(&message_pk(group), "sk, message_uuid, message", None)
+            .await?;
+        let positions = plan::positions(conversation, items.len());
+        let messages = items
+            .iter()
+            .map(|item| {
+                let uuid = text(item, "message_uuid").and_then(|t| Uuid::try_parse(t).ok());
+                let sk = text_of(item.get("sk"));
+                Found {
+                    at: time::parse_instant(&sk),
+                    position: uuid.and_then(|uuid| positions.get(&uuid).copied()),
+                    message: text_of(item.get("message")),
+                    sk,
+                }
+            })
+            .collect();
+        Ok(Survey {
+            messages,
+            groups: [
+                self.group_items(&people[0], group).await?,
+                self.group_items(&people[1], group).await?,
+            ],
+        })
+    }
+
+    async fn group_items(&self, person: &Person, group: Uuid) -> Result<Vec<FoundGroup>> {
+        let items = self
+            .partition(&group_pk(&person.uuid), "sk", Some(group))
+            .await?;
+        Ok(items
+            .iter()
+            .map(|item| {
+                let sk = text_of(item.get("sk"));
+                let at = time::parse_instant(&sk);
+                FoundGroup { sk, at }
+            })
+            .collect())
+    }
+
+    /// All items of a partition, of one group only where it is given. Read
+    /// consistently, since what was just written decides.
+    async fn partition(
+        &self,
+        pk: &str,
+        projection: &str,
+        group: Option<Uuid>,
+    ) -> Result<Vec<Item>> {
+        let mut request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", string(pk))
+            .projection_expression(projection);
+        if let Some(group) = group {
+            request = request
+                .filter_expression("message_group_uuid = :group")
+                .expression_attribute_values(":group", string(group.to_string()));
+        }
+        let mut items = Vec::new();
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            items.extend(page.map_err(|e| self.error(e))?.items.unwrap_or_default());
+        }
+        Ok(items)
+    }
+
+    /// Whether the group has as many messages as it should have and each of the
+    /// two people one group item; if not, another run was at it, too.
+    pub(super) async fn stands(
+        &self,
+        conversation: &Conversation,
+        people: &[Person; 2],
+        messages: usize,
+    ) -> Result<bool> {
+        let group = conversation.message_group_uuid;
+        let mut counted = 0;
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .select(Select::Count)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", string(message_pk(group)))
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.error(error))?;
+            counted += usize::try_from(page.count).unwrap_or_default();
+        }
+        for person in people {
+            if self.group_items(person, group).await?.len() != 1 {
+                return Ok(false);
+            }
+        }
+        Ok(counted == messages)
+    }
+
+    /// Carries out a plan: first what is new, then the lists, then away with
+    /// what is old. `false` where somebody else moved a group item meanwhile.
+    pub(super) async fn apply(
+        &self,
+        conversation: &Conversation,
+        plan: &Plan,
+        seeded: &mut Seeded,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<bool> {
+        let total = plan.puts.len() as u64;
+        let puts = plan.puts.iter().zip(1..);
+        let puts = puts.map(|(message, tag)| Request::put(&message.to_item(), tag));
+        let written = self
+            .write_all(stream::iter(puts), &WriteOptions::default(), &mut |done| {
+                progress(done, total);
+            })
+            .await;
+        seeded.written += written.written;
+        seeded.consumed_capacity += written.consumed_capacity;
+        written.into_result("messages")?;
+        for moved in &plan.moves {
+            if !self.move_group(moved, seeded).await? {
+                return Ok(false);
+            }
+        }
+        let pk = message_pk(conversation.message_group_uuid);
+        let deletes = plan.deletes.iter().map(|sk| Request::delete(&pk, sk, 0));
+        let deleted = self
+            .write_all(stream::iter(deletes), &WriteOptions::default(), &mut |_| {})
+            .await;
+        seeded.deleted += deleted.written;
+        seeded.consumed_capacity += deleted.consumed_capacity;
+        deleted.into_result("old messages")?;
+        Ok(true)
+    }
+
+    /// Puts a group item and takes away the old ones in one transaction, so that
+    /// nobody ever sees two of them, or none.
+    async fn move_group(&self, moved: &Move, seeded: &mut Seeded) -> Result<bool> {
+        let mut request = self
+            .client
+            .transact_write_items()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        if let Some(group) = &moved.put {
+            let put = Put::builder()
+                .table_name(&self.name)
+                .set_item(Some(group.to_item()))
+                .build()
+                .map_err(unbuildable)?;
+            request = request.transact_items(TransactWriteItem::builder().put(put).build());
+        }
+        for sk in &moved.delete {
+            let delete = Delete::builder()
+                .table_name(&self.name)
+                .key("pk", string(group_pk(&moved.owner)))
+                .key("sk", AttributeValue::S(sk.clone()))
+                // Whoever moved it meanwhile knows of a later message.
+                .condition_expression("attribute_exists(pk)")
+                .build()
+                .map_err(unbuildable)?;
+            request = request.transact_items(TransactWriteItem::builder().delete(delete).build());
+        }
+        match request.send().await {
+            Ok(output) => {
+                let units = output.consumed_capacity().iter();
+                seeded.consumed_capacity += units.filter_map(|c| c.capacity_units).sum::<f64>();
+                seeded.written += u64::from(moved.put.is_some());
+                seeded.deleted += moved.delete.len() as u64;
+                Ok(true)
+            }
+            Err(error) if aws::code_of(&error) == Some("TransactionCanceledException") => Ok(false),
+            Err(error) => Err(self.error(error)),
+        }
+    }
+
+    /// Whether the table holds anything but these message groups, found at the
+    /// first such item: for asking before production is seeded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableNotFound`], or what the requests failed of.
+    pub async fn holds_other_conversations(&self, groups: &[Uuid]) -> Result<bool> {
+        let ours: Vec<String> = groups.iter().map(|group| message_pk(*group)).collect();
+        let ids: Vec<String> = groups.iter().map(Uuid::to_string).collect();
+        let is_other = |item: &Item| match text(item, "pk") {
+            Some(pk) if pk.starts_with(MESSAGE_PREFIX) => !ours.iter().any(|our| our == pk),
+            Some(pk) if pk.starts_with(GROUP_PREFIX) => {
+                !text(item, "message_group_uuid").is_some_and(|id| ids.iter().any(|our| our == id))
+            }
+            _ => true,
+        };
+        let mut other = false;
+        self.scan::<Error>(&crate::ddb::scan::ScanOptions::default(), |page| {
+            other = page.iter().any(is_other);
+            Ok(match other {
+                true => std::ops::ControlFlow::Break(()),
+                false => std::ops::ControlFlow::Continue(()),
+            })
+        })
+        .await?;
+        Ok(other)
+    }
+}
+
+fn unbuildable(error: aws_sdk_dynamodb::error::BuildError) -> Error {
+    Error::Failed(format!("DynamoDB request: {error}"))
+}
