@@ -2,9 +2,7 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 use cruddur_core::ddb::Table;
-use cruddur_core::stream::{
-    Applied, Checkpoint, Notice, Sink, StreamRecord, Streams, follow,
-};
+use cruddur_core::stream::{Applied, Checkpoint, Notice, Sink, StreamRecord, Streams, follow};
 use cruddur_core::{Error, time};
 
 use super::Totals;
