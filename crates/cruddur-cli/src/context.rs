@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use cruddur_core::Service;
 use cruddur_core::target::{Inputs, LocalStack, Target};
 use cruddur_local::{StackDir, Status};
 
@@ -21,7 +22,7 @@ pub struct Context {
     pub target: Target,
     /// The folder the command was started in.
     pub folder: PathBuf,
-    global: Global,
+    inputs: Inputs,
 }
 
 impl Context {
@@ -32,15 +33,14 @@ impl Context {
         let variables: HashMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let flags = global.clone();
         let mut inputs = Inputs {
-            production: flags.prod,
-            region: flags.region,
-            profile: flags
+            production: global.prod,
+            region: global.region,
+            profile: global
                 .profile
                 .or_else(|| variables.get("AWS_PROFILE").cloned()),
-            endpoint_url: flags.endpoint_url,
-            table: flags.table,
+            endpoint_url: global.endpoint_url,
+            table: global.table,
             local: local_stack(&folder, &ui),
             profile_region: None,
             variables,
@@ -48,21 +48,31 @@ impl Context {
         if needs_profile(&inputs) {
             inputs.profile_region = profile_region(inputs.profile.as_deref())?;
         }
-        let target = Target::resolve(inputs);
+        let target = Target::resolve(inputs.clone());
         for name in &target.ignored {
             ui.warning(format_args!("{name} is ignored with --prod"));
+        }
+        if ui.verbose {
+            tell(&ui, &target);
         }
         Ok(Context {
             ui,
             target,
             folder,
-            global,
+            inputs,
         })
     }
 
-    /// Looks again, after the local stack was started.
-    pub fn renewed(&self) -> anyhow::Result<Context> {
-        Context::new(self.global.clone(), self.ui)
+    /// Resolves the target anew, after the local stack was started.
+    pub fn renewed(&self) -> Context {
+        let mut inputs = self.inputs.clone();
+        inputs.local = local_stack(&self.folder, &self.ui);
+        Context {
+            ui: self.ui,
+            target: Target::resolve(inputs.clone()),
+            folder: self.folder.clone(),
+            inputs,
+        }
     }
 }
 
@@ -82,6 +92,25 @@ fn local_stack(folder: &Path, ui: &Ui) -> Option<LocalStack> {
             ui.warning(format_args!("the local stack is passed over: {error}"));
             None
         }
+    }
+}
+
+/// Says what the run talks to; what a service lacks is told when it is needed.
+fn tell(ui: &Ui, target: &Target) {
+    let region = target.region.as_ref().map_or("REGION", |r| &r.value);
+    if let Ok(choice) = &target.dynamodb {
+        let at = choice.value.display(Service::DynamoDb, region);
+        ui.status(format_args!("DynamoDB: {at} ({})", choice.why));
+    }
+    if let Ok(choice) = &target.postgres {
+        ui.status(format_args!(
+            "PostgreSQL: {} ({})",
+            choice.value, choice.why
+        ));
+    }
+    if let Ok(choice) = &target.cognito {
+        let at = choice.value.display(Service::Cognito, region);
+        ui.status(format_args!("Cognito: {at} ({})", choice.why));
     }
 }
 

@@ -6,6 +6,8 @@ use cruddur_core::time::parse_instant;
 
 use crate::ui::printable;
 
+const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
+
 /// Whether times are shown in UTC.
 #[derive(Debug, Args)]
 pub struct TimeArgs {
@@ -16,21 +18,26 @@ pub struct TimeArgs {
 
 impl TimeArgs {
     /// The heading of a column of times.
-    pub fn heading(&self) -> String {
-        if self.utc {
-            "time (UTC)".to_owned()
-        } else {
-            format!("time (UTC{})", Local::now().format("%:z"))
-        }
+    pub fn heading(&self) -> &'static str {
+        if self.utc { "time (UTC)" } else { "time" }
     }
 
     /// A key's time, to the second; text that is no time is shown as it is.
     pub fn show(&self, key: &str) -> String {
-        const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
+        if !self.utc {
+            return local_time(key);
+        }
         match parse_instant(key) {
             None => printable(key),
-            Some(time) if self.utc => time.format(FORMAT).to_string(),
-            Some(time) => time.with_timezone(&Local).format(FORMAT).to_string(),
+            Some(time) => time.format(FORMAT).to_string(),
         }
+    }
+}
+
+/// A key's time in the local time zone, to the second.
+pub fn local_time(key: &str) -> String {
+    match parse_instant(key) {
+        None => printable(key),
+        Some(time) => time.with_timezone(&Local).format(FORMAT).to_string(),
     }
 }

@@ -85,6 +85,18 @@ impl Pool {
         &self.at
     }
 
+    /// Asks for one user, to see whether the pool answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], [`Error::PoolNotFound`] and whatever else stands
+    /// in the way.
+    pub async fn answers(&self) -> Result<()> {
+        let answer = self.client.list_users().user_pool_id(&self.id).limit(1);
+        let answer = answer.send().await;
+        answer.map(|_| ()).map_err(|error| self.error(error))
+    }
+
     /// Every user, of all pages.
     ///
     /// # Errors

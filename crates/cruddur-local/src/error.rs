@@ -115,32 +115,32 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Error::AlreadyRunning { .. } => {
-                "Use it as it is, or end it with `cruddur local down`.".to_owned()
+                "use it as it is, or end it with `cruddur local down`".to_owned()
             }
-            Error::NotRunning { .. } => "Start it with `cruddur local up`.".to_owned(),
+            Error::NotRunning { .. } => "start it with `cruddur local up --detach`".to_owned(),
             Error::NewerVersion { .. } => {
-                "Update cruddur, or start the stack in another folder.".to_owned()
+                "update cruddur, or start the stack in another folder".to_owned()
             }
             Error::NoPostgres => INSTALL.to_owned(),
             Error::OtherPostgres { needed, .. } => format!(
-                "Install PostgreSQL {needed} again, or begin with empty data: \
-                 `cruddur local reset`."
+                "install PostgreSQL {needed} again, or begin with empty data: \
+                 `cruddur local reset`"
             ),
             Error::File { path, source, .. } => return file_hint(path, source),
-            Error::Damaged { .. } => "Put a good copy in its place, or begin with empty data: \
-                 `cruddur local reset`."
+            Error::Damaged { .. } => "put a good copy in its place, or begin with empty data: \
+                 `cruddur local reset`"
                 .to_owned(),
             Error::Service { reason, .. } if reason.contains("No space left on device") => {
                 FREE_SPACE.to_owned()
             }
             Error::Service { .. } | Error::Detached { .. } => {
-                "Read more with `cruddur local logs`.".to_owned()
+                "read more with `cruddur local logs`".to_owned()
             }
-            Error::StillRunning { pid, .. } => format!("End it with `kill -9 {pid}`."),
-            Error::NoSnapshot { .. } => "List them with `cruddur local snapshot list`.".to_owned(),
-            Error::SnapshotExists { .. } => "Choose another name.".to_owned(),
+            Error::StillRunning { pid, .. } => format!("end it with `kill -9 {pid}`"),
+            Error::NoSnapshot { .. } => "list them with `cruddur local snapshot list`".to_owned(),
+            Error::SnapshotExists { .. } => "choose another name".to_owned(),
             Error::SnapshotName { .. } => {
-                "Use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit."
+                "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit"
                     .to_owned()
             }
         };
@@ -166,11 +166,11 @@ impl Error {
     }
 }
 
-const INSTALL: &str = "Install it: `apt-get install postgresql` (Debian, Ubuntu), \
+const INSTALL: &str = "install it: `apt-get install postgresql` (Debian, Ubuntu), \
      `dnf install postgresql-server` (Fedora), `brew install postgresql` (macOS); \
-     or set CONNECTION_URL to a server you have.";
+     or set CONNECTION_URL to a server you have";
 
-const FREE_SPACE: &str = "Free some space and try again.";
+const FREE_SPACE: &str = "free some space and try again";
 
 /// Words for the causes that have a name; the system's own for the rest.
 fn reason(source: &io::Error) -> String {
@@ -188,11 +188,11 @@ fn file_hint(path: &Path, source: &io::Error) -> Option<String> {
     let hint = match source.kind() {
         ErrorKind::PermissionDenied => match files_owner(path) {
             Some(owner) => format!(
-                "The folder belongs to user id {owner}: run as that user, or use another folder."
+                "the folder belongs to user id {owner}: run as that user, or use another folder"
             ),
-            None => "Use a folder that you may write to.".to_owned(),
+            None => "use a folder that you may write to".to_owned(),
         },
-        ErrorKind::ReadOnlyFilesystem => "Use a folder on a disk that can be written.".to_owned(),
+        ErrorKind::ReadOnlyFilesystem => "use a folder on a disk that can be written".to_owned(),
         ErrorKind::StorageFull => FREE_SPACE.to_owned(),
         _ => return None,
     };

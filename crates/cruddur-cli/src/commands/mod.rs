@@ -5,7 +5,9 @@ mod completions;
 mod db;
 mod ddb;
 mod local;
+mod setup;
 mod target;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -16,8 +18,12 @@ use crate::context::Context;
 /// A command or a group of commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Set everything up: wait for the servers, then create what is missing; drops nothing
+    Setup(setup::SetupArgs),
     /// Show what a run talks to, and why
     Target(target::TargetArgs),
+    /// Wait until the servers answer
+    Wait(wait::WaitArgs),
     /// The messages table in DynamoDB
     #[command(subcommand)]
     Ddb(ddb::DdbCommand),
@@ -43,15 +49,22 @@ impl Command {
     /// Whether Ctrl-C may simply drop the command's work. The others see to
     /// the signal themselves, since they have something to end in order.
     pub fn ends_by_itself(&self) -> bool {
+        use ddb::DdbCommand::Stream;
+        use ddb::stream::StreamCommand::Apply;
         use local::LocalCommand::{Exec, Up};
-        !matches!(self, Command::Local(Up(_) | Exec(_)))
+        !matches!(
+            self,
+            Command::Local(Up(_) | Exec(_)) | Command::Ddb(Stream(Apply(_)))
+        )
     }
 }
 
 /// Runs a command to its end.
 pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Setup(args) => setup::setup(context, &args).await,
         Command::Target(args) => target::target(context, &args),
+        Command::Wait(args) => wait::wait(context, &args).await,
         Command::Ddb(command) => ddb::run(context, command).await,
         Command::Db(command) => db::run(context, command).await,
         Command::Cognito(command) => cognito::run(context, command).await,

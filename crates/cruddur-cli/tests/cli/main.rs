@@ -5,5 +5,7 @@
 mod support;
 
 mod db;
+mod ddb;
+mod setup;
 mod tree;
 mod usage;

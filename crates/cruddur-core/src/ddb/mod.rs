@@ -103,6 +103,16 @@ impl Table {
         }
     }
 
+    /// Asks the endpoint for something small, to see whether it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Unreachable`] and whatever else stands in the way.
+    pub async fn answers(&self) -> Result<()> {
+        let answer = self.client.list_tables().limit(1).send().await;
+        answer.map(|_| ()).map_err(|error| self.error(error))
+    }
+
     /// The names of every table of the endpoint, to the last page.
     pub async fn list_tables(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();

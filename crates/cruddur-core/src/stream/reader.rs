@@ -49,7 +49,8 @@ pub(crate) struct Reader<'a> {
     iterators: BTreeMap<String, String>,
     /// The shards of the first listing, where reading begins with what is new.
     at_start: Vec<String>,
-    looked: Instant,
+    /// When the table was last asked; not since something went wrong.
+    looked: Option<Instant>,
     /// How often in a row reading a shard had to begin anew.
     resets: BTreeMap<String, u32>,
 }
@@ -71,7 +72,7 @@ impl<'a> Reader<'a> {
             shards: Vec::new(),
             iterators: BTreeMap::new(),
             at_start: Vec::new(),
-            looked: Instant::now(),
+            looked: Some(Instant::now()),
             resets: BTreeMap::new(),
         };
         reader.list().await?;
@@ -89,7 +90,8 @@ impl<'a> Reader<'a> {
     /// [`Reader::commit`] is called.
     pub(crate) async fn sweep(&mut self) -> Result<Sweep> {
         let mut sweep = Sweep::default();
-        if self.active().is_empty() || self.looked.elapsed() >= LOOK_AFTER {
+        let looked = self.looked.map(|looked| looked.elapsed());
+        if self.active().is_empty() || looked.is_none_or(|ago| ago >= LOOK_AFTER) {
             sweep.replaced = self.look().await?;
         }
         let active = self.active();
@@ -134,6 +136,11 @@ impl<'a> Reader<'a> {
             self.list().await?;
         }
         Ok(moved)
+    }
+
+    /// Something went wrong: the table may be another one by now.
+    pub(crate) fn look_again(&mut self) {
+        self.looked = None;
     }
 
     /// The shards to read: not at their end, and their parent is, or is gone.
@@ -205,7 +212,7 @@ impl<'a> Reader<'a> {
     /// Looks whether the table's stream is still this one, and lists its shards.
     async fn look(&mut self) -> Result<bool> {
         let arn = self.table.stream_arn().await?;
-        self.looked = Instant::now();
+        self.looked = Some(Instant::now());
         let replaced = arn != self.checkpoint.stream_arn;
         if replaced {
             self.checkpoint = Checkpoint::new(&arn);

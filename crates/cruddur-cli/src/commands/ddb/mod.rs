@@ -7,6 +7,7 @@ mod patterns;
 mod scan;
 mod schema_load;
 mod seed;
+pub mod stream;
 
 use clap::{Args, Subcommand};
 use cruddur_core::Error;
@@ -30,6 +31,9 @@ pub enum DdbCommand {
     /// The access patterns: conversations and messages
     #[command(subcommand)]
     Patterns(patterns::PatternsCommand),
+    /// The table's stream: keep conversations up to date, or watch it
+    #[command(subcommand)]
+    Stream(stream::StreamCommand),
 }
 
 /// What every command that writes takes.
@@ -49,6 +53,7 @@ pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {
         DdbCommand::Scan(args) => scan::scan(context, &args).await,
         DdbCommand::Import(args) => import::import(context, &args).await,
         DdbCommand::Patterns(command) => patterns::run(context, command).await,
+        DdbCommand::Stream(command) => stream::run(context, command).await,
     }
 }
 

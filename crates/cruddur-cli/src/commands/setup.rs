@@ -1,0 +1,287 @@
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+use chrono::Utc;
+use clap::Args;
+use cruddur_core::Service;
+use cruddur_core::cognito::Pool;
+use cruddur_core::db::Database;
+use cruddur_core::db::cognito_ids::Outcome;
+use cruddur_core::db::script::{Loaded as LoadedScript, Script};
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::patterns::{ConversationRow, Window};
+use cruddur_core::ddb::schema::{Loaded, SchemaOptions};
+use cruddur_core::ddb::seed::{self, SeedOptions, SeedState};
+use cruddur_local::StackDir;
+use serde::Serialize;
+
+use super::local::up;
+use super::wait::{self, Patience};
+use crate::confirm::Confirmation;
+use crate::context::Context;
+use crate::times::local_time;
+use crate::ui::{Out, printable, write_table};
+
+/// Whose conversations the summary shows.
+const SHOWN_HANDLE: &str = "andrewbrown";
+
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Start the local stack first, if it is not running
+    #[arg(long, conflicts_with = "prod")]
+    local: bool,
+    #[command(flatten)]
+    patience: Patience,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+/// What there is now.
+#[derive(Debug, Serialize)]
+struct Summary {
+    dynamodb: String,
+    postgresql: String,
+    cognito: Option<String>,
+    user_pool_id: Option<String>,
+    steps: Vec<Step>,
+    conversations: Vec<ConversationRow>,
+}
+
+/// One thing that was made sure of.
+#[derive(Debug, Serialize)]
+struct Step {
+    step: &'static str,
+    changed: bool,
+    result: String,
+}
+
+pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
+    let renewed;
+    let context = if args.local {
+        let dir = StackDir::find(&context.folder).unwrap_or(StackDir::at(&context.folder));
+        up::detached(context, &dir, false).await?;
+        renewed = context.renewed();
+        tell_elsewhere(&renewed);
+        &renewed
+    } else {
+        context
+    };
+    let database = Database::connect(&context.target)?;
+    args.confirmation.require(context, &database.name())?;
+    wait::until_ready(context, &wait::configured(context), args.patience).await?;
+
+    let table = Table::connect(&context.target).await?;
+    let mut steps = Steps::new(context);
+    set_up_database(&mut steps, &database).await?;
+    set_up_cognito_ids(&mut steps, &database).await?;
+    set_up_messages(&mut steps, &database, &table).await?;
+    let summary = summarize(context, &database, &table, steps.done).await?;
+    context
+        .ui
+        .show(&summary, |out| show(context, out, &summary))?;
+    Ok(())
+}
+
+/// The steps so far, each told as soon as it is done.
+struct Steps<'a> {
+    context: &'a Context,
+    done: Vec<Step>,
+}
+
+impl<'a> Steps<'a> {
+    fn new(context: &'a Context) -> Self {
+        let done = Vec::new();
+        Steps { context, done }
+    }
+
+    fn done(&mut self, step: &'static str, changed: bool, result: impl Into<String>) {
+        let result = result.into();
+        self.context
+            .ui
+            .status(format_args!("{step}: {}", printable(&result)));
+        self.done.push(Step {
+            step,
+            changed,
+            result,
+        });
+    }
+}
+
+async fn set_up_database(steps: &mut Steps<'_>, database: &Database) -> anyhow::Result<()> {
+    let created = database.create().await?;
+    let result = if created { "created" } else { "already there" };
+    steps.done("database", created, format!("{} {result}", database.name()));
+    let loaded = database.load_schema(Script::schema(), false).await?;
+    let result = match loaded.created.as_slice() {
+        [] => "already there".to_owned(),
+        created => format!("created {}", created.join(", ")),
+    };
+    steps.done("schema", !loaded.is_unchanged(), result);
+    let loaded: LoadedScript = database.load_seed(Script::seed(), false).await?;
+    let result = match loaded.rows {
+        0 => "already there".to_owned(),
+        1 => "wrote 1 row".to_owned(),
+        rows => format!("wrote {rows} rows"),
+    };
+    steps.done("users", loaded.rows > 0, result);
+    Ok(())
+}
+
+async fn set_up_cognito_ids(steps: &mut Steps<'_>, database: &Database) -> anyhow::Result<()> {
+    if steps.context.target.user_pool_id.is_none() {
+        let skipped = "skipped: AWS_COGNITO_USER_POOL_ID is not set";
+        steps.done("Cognito ids", false, skipped);
+        return Ok(());
+    }
+    let pool = Pool::connect(&steps.context.target).await?;
+    let users = pool.users().await?;
+    let matched = database.update_cognito_ids(&users, false).await?;
+    let count = |outcome| {
+        matched
+            .iter()
+            .filter(|user| user.outcome == outcome)
+            .count()
+    };
+    let changed = count(Outcome::Changed);
+    let mut result = format!("{changed} changed, {} unchanged", count(Outcome::Unchanged));
+    let others = matched.len() - changed - count(Outcome::Unchanged);
+    if others > 0 {
+        result += &format!(
+            ", {others} without a match (see `cruddur db update-cognito-user-ids --dry-run`)"
+        );
+    }
+    steps.done("Cognito ids", changed > 0, result);
+    Ok(())
+}
+
+async fn set_up_messages(
+    steps: &mut Steps<'_>,
+    database: &Database,
+    table: &Table,
+) -> anyhow::Result<()> {
+    // An index or a stream that an older version did not make is missing, too.
+    let options = SchemaOptions {
+        update: true,
+        ..SchemaOptions::default()
+    };
+    let (changed, result) = match table.load_schema(&options).await? {
+        Loaded::Created => (true, "created".to_owned()),
+        Loaded::AlreadyThere => (false, "already there".to_owned()),
+        Loaded::Updated { added } => (true, format!("added {}", added.join(" and "))),
+    };
+    steps.done("table", changed, format!("{} {result}", table.name()));
+    for conversation in seed::built_in()? {
+        let handles: Vec<&str> = conversation.users.iter().map(String::as_str).collect();
+        let people = database.people_by_handles(&handles).await?;
+        let people = people
+            .try_into()
+            .ok()
+            .context("a conversation is between two people")?;
+        let now = Utc::now();
+        let options = SeedOptions {
+            ending_at: now,
+            now,
+            refresh: false,
+            dry_run: false,
+        };
+        let seeded = table
+            .seed(&conversation, &people, &options, &mut |_, _| {})
+            .await?;
+        let between = format!("{} and {}", seeded.users[0], seeded.users[1]);
+        let result = match seeded.state {
+            SeedState::AlreadyThere => format!("{between}: already there"),
+            _ => format!("{between}: wrote {} items", seeded.written),
+        };
+        let changed = seeded.state != SeedState::AlreadyThere;
+        steps.done("conversation", changed, result);
+    }
+    Ok(())
+}
+
+async fn summarize(
+    context: &Context,
+    database: &Database,
+    table: &Table,
+    steps: Vec<Step>,
+) -> anyhow::Result<Summary> {
+    let target = &context.target;
+    let shown = database.person_by_handle(SHOWN_HANDLE).await?;
+    let window = Window {
+        year: None,
+        before: None,
+        limit: 20,
+    };
+    let conversations = table.conversations(&shown.uuid, window).await?.items;
+    let region = target.region.clone()?.value;
+    let pool = target.user_pool_id.as_ref().map(|pool| pool.value.clone());
+    let cognito = target.cognito.clone()?.value;
+    Ok(Summary {
+        dynamodb: table.at().to_owned(),
+        postgresql: target.postgres.clone()?.value.to_string(),
+        cognito: pool
+            .as_ref()
+            .map(|_| cognito.display(Service::Cognito, &region)),
+        user_pool_id: pool,
+        steps,
+        conversations,
+    })
+}
+
+fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
+    writeln!(out)?;
+    writeln!(out, "DynamoDB    {}", summary.dynamodb)?;
+    writeln!(out, "PostgreSQL  {}", printable(&summary.postgresql))?;
+    match (&summary.cognito, &summary.user_pool_id) {
+        (Some(cognito), Some(pool)) => writeln!(out, "Cognito     {cognito}, pool {pool}")?,
+        _ => writeln!(out, "Cognito     no pool is configured")?,
+    }
+    writeln!(out, "\nThe conversations of {SHOWN_HANDLE}:\n")?;
+    let mut table = context.ui.table(&["with", "time", "last message"]);
+    for row in &summary.conversations {
+        table.add_row([
+            printable(row.user_handle.as_deref().unwrap_or("-")),
+            local_time(&row.last_message_at),
+            printable(row.message.as_deref().unwrap_or("-")),
+        ]);
+    }
+    write_table(out, &table)?;
+    // As it was typed, so that the lines can be copied.
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "cruddur".to_owned());
+    let prod = if context.target.production {
+        " --prod"
+    } else {
+        ""
+    };
+    let unchanged = summary.steps.iter().all(|step| !step.changed);
+    let done = if unchanged {
+        "Everything was already there."
+    } else {
+        "Done."
+    };
+    writeln!(out, "\n{done} Try next:\n")?;
+    writeln!(out, "  {program} ddb patterns get-conversation{prod}")?;
+    writeln!(out, "  {program} db users{prod}")?;
+    writeln!(out, "  {program} target{prod}")
+}
+
+/// Says so where a variable leads a service away from the stack that was asked
+/// for: variables beat it, and people forget what they have exported.
+fn tell_elsewhere(context: &Context) {
+    let target = &context.target;
+    let reasons = [
+        ("DynamoDB", target.dynamodb.as_ref().map(|c| &c.why)),
+        ("PostgreSQL", target.postgres.as_ref().map(|c| &c.why)),
+        ("Cognito", target.cognito.as_ref().map(|c| &c.why)),
+    ];
+    for (service, why) in reasons {
+        if let Ok(why) = why
+            && !why.starts_with("the local stack")
+        {
+            context.ui.warning(format_args!(
+                "{service} is not the local stack's but that of {why}"
+            ));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use cruddur_core::cognito::Pool;
+use cruddur_core::db::Database;
+use cruddur_core::ddb::Table;
+use cruddur_core::{Error, Result, Service};
+
+use crate::context::Context;
+
+/// How often a service that does not answer is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// What to wait for [default: ddb, db and, where a pool is configured, cognito]
+    #[arg(value_enum)]
+    services: Vec<Waited>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// How long a service that does not answer is waited for.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Patience {
+    /// Seconds to wait for the servers
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    timeout: u64,
+}
+
+/// A service as this command's arguments name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Waited {
+    /// DynamoDB
+    Ddb,
+    /// PostgreSQL
+    Db,
+    /// Cognito
+    Cognito,
+}
+
+pub async fn wait(context: &Context, args: &WaitArgs) -> anyhow::Result<()> {
+    let services = if args.services.is_empty() {
+        configured(context)
+    } else {
+        args.services.clone()
+    };
+    until_ready(context, &services, args.patience).await
+}
+
+/// The services that a run with this target uses.
+pub fn configured(context: &Context) -> Vec<Waited> {
+    let mut services = vec![Waited::Ddb, Waited::Db];
+    if context.target.user_pool_id.is_some() {
+        services.push(Waited::Cognito);
+    }
+    services
+}
+
+/// Waits until each service has answered a request, in one common time.
+///
+/// What waiting does not mend (a wrong password, another kind of server) ends it.
+pub async fn until_ready(
+    context: &Context,
+    services: &[Waited],
+    patience: Patience,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(patience.timeout);
+    let target = &context.target;
+    for service in services {
+        match service {
+            Waited::Ddb => {
+                let table = Table::connect(target).await?;
+                let at = format!("DynamoDB at {}", table.at());
+                asked(context, deadline, &at, || table.answers()).await?;
+            }
+            Waited::Db => {
+                let database = Database::connect(target)?;
+                let at = format!("PostgreSQL at {}", database.at());
+                asked(context, deadline, &at, || async {
+                    database.exists().await.map(|_| ())
+                })
+                .await?;
+            }
+            Waited::Cognito => {
+                let pool = Pool::connect(target).await?;
+                let at = format!("Cognito at {}", pool.at());
+                asked(context, deadline, &at, || pool.answers()).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn asked<F: Future<Output = Result<()>>>(
+    context: &Context,
+    deadline: Instant,
+    at: &str,
+    ask: impl Fn() -> F,
+) -> anyhow::Result<()> {
+    let mut told = false;
+    loop {
+        match ask().await {
+            Ok(()) => {
+                context.ui.status(format_args!("{at} answers"));
+                return Ok(());
+            }
+            Err(error) if Instant::now() < deadline && is_not_up_yet(&error) => {
+                if !told {
+                    context.ui.status(format_args!("waiting for {at}"));
+                    told = true;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether the service may answer in a moment.
+fn is_not_up_yet(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } => true,
+        // A server that starts, or one in a container whose port is already open.
+        Error::Service {
+            service: Service::Postgres,
+            code,
+            ..
+        } => code == "57P03",
+        Error::WrongServer { service, .. } => *service != Service::Postgres,
+        _ => false,
+    }
+}

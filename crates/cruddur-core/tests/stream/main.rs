@@ -1,0 +1,11 @@
+//! Writing messages and following the stream, against a real engine.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
+mod proxy;
+mod support;
+
+mod applying;
+mod following;
+mod properties;
+mod writing;
