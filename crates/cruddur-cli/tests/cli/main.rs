@@ -5,5 +5,6 @@
 mod support;
 
 mod db;
+mod stream;
 mod tree;
 mod usage;
