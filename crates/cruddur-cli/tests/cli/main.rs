@@ -5,6 +5,8 @@
 mod support;
 
 mod db;
+mod ddb;
+mod setup;
 mod stream;
 mod tree;
 mod usage;

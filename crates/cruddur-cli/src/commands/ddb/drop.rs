@@ -14,7 +14,7 @@ use crate::ui::printable;
 #[derive(Debug, Args)]
 pub struct DropArgs {
     /// Another table than the messages table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = not_prod)]
     name: Option<String>,
     /// A table that is not there is no error
     #[arg(long)]
@@ -43,12 +43,20 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
         dry_run: args.dry.dry_run,
         ..DropOptions::default()
     };
-    if (context.target.production || options.dry_run) && announce(context, &table).await? {
-        if !options.dry_run {
-            args.confirmation.require(context, table.name())?;
-        }
+    if (context.target.production || options.dry_run)
+        && announce(context, &table).await?
+        && !options.dry_run
+    {
+        args.confirmation.require(context, table.name())?;
     }
-    let dropped = table.drop(&options).await? == Dropped::Dropped;
+    let dropped = match table.drop(&options).await {
+        Ok(dropped) => dropped == Dropped::Dropped,
+        // Whoever wants it gone does not want to hear how to create it.
+        Err(error @ Error::TableNotFound { .. }) => {
+            return Err(Error::NotFound(error.to_string()).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let report = Report {
         table: table.name(),
         at: table.at(),
@@ -83,4 +91,12 @@ async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
         summary.bytes
     ));
     Ok(true)
+}
+
+/// The old script's last argument would now name a table.
+fn not_prod(name: &str) -> Result<String, String> {
+    match name {
+        "prod" => Err("`prod` is no longer taken: use the flag --prod".to_owned()),
+        name => Ok(name.to_owned()),
+    }
 }
