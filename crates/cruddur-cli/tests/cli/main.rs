@@ -7,5 +7,6 @@ mod support;
 mod db;
 mod ddb;
 mod setup;
+mod stream;
 mod tree;
 mod usage;

@@ -1,0 +1,310 @@
+//! Messages and the stream, through the binary.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::item::Person;
+use cruddur_core::ddb::messages::NewGroup;
+use cruddur_core::ddb::patterns::Window;
+use cruddur_core::ddb::schema::SchemaOptions;
+use cruddur_core::target::{Inputs, Target};
+use cruddur_core::time::{parse_instant, to_key};
+use uuid::Uuid;
+
+use crate::assert_runs;
+use crate::support::{TestEnvironment, engines};
+
+async fn connect(environment: &TestEnvironment) -> Table {
+    let target = Target::resolve(Inputs {
+        endpoint_url: Some(engines().dynamodb.clone()),
+        table: Some(environment.table.clone()),
+        ..Inputs::default()
+    });
+    Table::connect(&target).await.unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn person(handle: &str) -> Person {
+    Person {
+        uuid: Uuid::new_v4().to_string(),
+        display_name: handle.to_uppercase(),
+        handle: handle.to_owned(),
+    }
+}
+
+/// An environment with its table, and the table.
+async fn with_table() -> (TestEnvironment, Table) {
+    let environment = TestEnvironment::new();
+    let table = connect(&environment).await;
+    table.load_schema(&SchemaOptions::default()).await.unwrap();
+    (environment, table)
+}
+
+async fn begin(table: &Table, names: [&str; 2], text: &str) -> NewGroup {
+    let (one, other) = (person(names[0]), person(names[1]));
+    let new = table.create_message_group(&one, &other, text, Utc::now());
+    new.await.unwrap()
+}
+
+/// Time and text of each item that both participants have of a group.
+async fn items(table: &Table, group: &NewGroup) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for item in &group.groups {
+        let window = Window {
+            year: None,
+            before: None,
+            limit: 100,
+        };
+        let list = table.conversations(&item.owner_uuid, window).await.unwrap();
+        for row in list.items {
+            found.push((row.last_message_at, row.message.unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn draining_replaying_and_tailing() {
+    let (environment, table) = runtime().block_on(with_table());
+    let group = runtime().block_on(begin(&table, ["andrewbrown", "bayko"], "first"));
+    let uuid = group.message.message_group_uuid;
+    let write = |text: &str| {
+        let sender = &group.message.sender;
+        let message = table.create_message(uuid, sender, text, Utc::now());
+        runtime().block_on(message).unwrap()
+    };
+    write("second");
+    let third = write("third");
+    // Three items and two messages were there; a move writes four records.
+    let drained = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
+    let totals = drained.exits(0).json();
+    assert_eq!((totals["records"].as_u64(), totals["moved"].as_u64()), (Some(9), Some(1)));
+    let expected = (to_key(third.created_at), "third".to_owned());
+    let both = [expected.clone(), expected];
+    assert_eq!(runtime().block_on(items(&table, &group)), both);
+    let kept = format!(".cruddur/stream-{}.json", environment.table);
+    assert!(environment.path().join(kept).is_file());
+    let again = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
+    assert_eq!(again.exits(0).json()["records"], 0);
+    let from_start = environment.run(&["ddb", "stream", "drain", "--from-start", "-o", "json"]);
+    let totals = from_start.exits(0).json();
+    assert_eq!((totals["records"].as_u64(), totals["moved"].as_u64()), (Some(9), Some(0)));
+
+    let mut tail = environment
+        .command(&["ddb", "stream", "tail", "--from-start", "-o", "jsonl"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(tail.stdout.take().unwrap()));
+    let records: Vec<serde_json::Value> = lines
+        .take(9)
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    assert_eq!(interrupt(tail), Some(130));
+    assert_eq!(records[3]["new_image"]["message"], "second");
+    assert_eq!(records.iter().filter(|r| r["event"] == "REMOVE").count(), 2);
+}
+
+#[test]
+fn events_from_files() {
+    let (environment, table) = runtime().block_on(with_table());
+    // The group of the example events, which is older than they are.
+    let group = begin_seeded(&table);
+    let event = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../seeds/events");
+        std::fs::read(format!("{folder}/{name}.json")).unwrap()
+    };
+    environment.write("cut.json", &event("one-message")[..300]);
+    let replay = |name: &str| environment.run_with_input(&["ddb", "stream", "replay", "-"], &event(name));
+    assert_runs!(
+        "stream_replay",
+        [
+            replay("one-message"),
+            replay("one-message"),
+            replay("remove"),
+            replay("several-groups"),
+            replay("malformed-record"),
+            environment.run(&["ddb", "stream", "replay", "cut.json"]),
+            environment.run(&["ddb", "stream", "replay", "none.json"]),
+            environment.run_with_input(&["ddb", "stream", "replay", "-"], b"[]"),
+            environment.run(&["ddb", "stream", "tail", "-o", "json"]),
+        ]
+    );
+    let found = runtime().block_on(items(&table, &group));
+    assert!(found.iter().all(|(_, text)| text == "After"), "{found:?}");
+}
+
+fn begin_seeded(table: &Table) -> NewGroup {
+    let uuid = Uuid::parse_str("5ae290ed-55d1-47a0-bc6d-fe2bc2700399").unwrap();
+    let at: DateTime<Utc> = parse_instant("2023-03-24T09:00:00Z").unwrap();
+    let mut draft = runtime()
+        .block_on(table.draft_message_group(&person("andrewbrown"), &person("bayko"), "old", at))
+        .unwrap();
+    draft.message.message_group_uuid = uuid;
+    for group in &mut draft.groups {
+        group.message_group_uuid = uuid;
+    }
+    runtime().block_on(table.put_message_group(draft)).unwrap()
+}
+
+#[test]
+fn messages_of_people_in_the_database() {
+    let environment = TestEnvironment::new();
+    environment.run(&["db", "setup"]).exits(0);
+    let table = runtime().block_on(connect(&environment));
+    let options = SchemaOptions::default();
+    runtime().block_on(table.load_schema(&options)).unwrap();
+    let patterns = |arguments: &[&str]| environment.run(&[&["ddb", "patterns"], arguments].concat());
+    let begin = ["create-message-group", "--handle", "andrewbrown", "--with", "bayko"];
+    let group = |more: &[&str]| patterns(&[&begin, more].concat());
+    assert_eq!(group(&["--dry-run", "Hi"]).exits(0).status, 0);
+    let items = group(&["Hi", "-o", "json"]).exits(0).json();
+    let uuid = items[0]["message_group_uuid"].as_str().unwrap().to_owned();
+    assert_eq!(items[2]["message"], "Hi");
+    let twice = group(&["Hi"]).exits(1);
+    assert!(twice.stderr.contains(&uuid), "{twice}");
+    assert!(twice.stderr.contains("patterns create-message"), "{twice}");
+    let oneself = patterns(&["create-message-group", "--handle", "bayko", "--with", "bayko", "Hi"]);
+    oneself.exits(2);
+
+    let write = ["ddb", "patterns", "create-message", "--message-group-uuid", &uuid, "--handle"];
+    let text = "two\nlines — \"quoted\" 🖖\n";
+    let written = environment
+        .run_with_input(&[&write[..], &["bayko", "-", "-o", "json"]].concat(), text.as_bytes())
+        .exits(0)
+        .json();
+    assert_eq!(written["message"], text);
+    assert_eq!(written["pk"], format!("MSG#{uuid}"));
+    let write = |more: &[&str]| environment.run(&[&write[..], more].concat());
+    assert!(write(&["bayko", ""]).exits(2).stderr.contains("empty"));
+    write(&["nobody", "Hi"]).exits(6);
+    let not_utf8 = ["ddb", "patterns", "create-message", "--handle", "bayko", "-"];
+    environment.run_with_input(&not_utf8, b"\xff").exits(1);
+    // The seeded group is not there.
+    environment
+        .run(&["ddb", "patterns", "create-message", "--handle", "bayko", "Hi"])
+        .exits(6);
+}
+
+#[test]
+fn a_table_that_cannot_be_followed() {
+    let environment = TestEnvironment::new();
+    for command in ["apply", "drain", "tail"] {
+        let run = environment.run(&["ddb", "stream", command]).exits(6);
+        assert!(run.stderr.contains("schema-load"), "{run}");
+    }
+}
+
+/// Ctrl-C, and the status it ends with.
+fn interrupt(mut child: Child) -> Option<i32> {
+    // SAFETY: the child has not been waited for, so the id is still its own.
+    unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) };
+    child.wait().unwrap().code()
+}
+
+/// How many messages, in how many groups. The issue's figures are
+/// `CRUDDUR_TEST_MESSAGES=10000 CRUDDUR_TEST_GROUPS=100`.
+fn size(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |value| value.parse().unwrap())
+}
+
+#[test]
+fn two_followers_one_of_which_is_killed_every_second_leave_every_group_right() {
+    let messages = size("CRUDDUR_TEST_MESSAGES", 1_000);
+    let groups = size("CRUDDUR_TEST_GROUPS", 20);
+    let (environment, table) = runtime().block_on(with_table());
+    let begun: Vec<NewGroup> = (0..groups)
+        .map(|n| {
+            let names = [format!("one{n}"), format!("other{n}")];
+            let names = [names[0].as_str(), names[1].as_str()];
+            runtime().block_on(begin(&table, names, "first"))
+        })
+        .collect();
+    let start = || {
+        environment
+            .command(&["ddb", "stream", "apply", "-q"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let done = AtomicBool::new(false);
+    let started = Instant::now();
+    let (newest, killed) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let newest = runtime().block_on(write_all(&table, &begun, messages));
+            done.store(true, Ordering::SeqCst);
+            newest
+        });
+        let steady = start();
+        let mut victim = start();
+        let mut killed = 0;
+        // At least two deaths, however quick the writing is.
+        while !done.load(Ordering::SeqCst) || killed < 2 {
+            std::thread::sleep(Duration::from_secs(1));
+            victim.kill().unwrap();
+            victim.wait().unwrap();
+            killed += 1;
+            victim = start();
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(interrupt(victim), Some(130));
+        assert_eq!(interrupt(steady), Some(130));
+        (writer.join().unwrap(), killed)
+    });
+    let written = started.elapsed();
+    let drained = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
+    let totals = drained.exits(0).json();
+    for group in &begun {
+        let (at, text) = &newest[&group.message.message_group_uuid];
+        let expected = (to_key(*at), text.clone());
+        let found = runtime().block_on(items(&table, group));
+        assert_eq!(found, [expected.clone(), expected]);
+    }
+    // Shown with --nocapture, for whoever runs it at full size.
+    use std::io::Write as _;
+    let _ = writeln!(
+        std::io::stderr(),
+        "{messages} messages, {groups} groups: written and followed in {written:?}, \
+         {killed} killed, drained {totals}"
+    );
+}
+
+type Newest = BTreeMap<Uuid, (DateTime<Utc>, String)>;
+
+/// Writes the messages, eight at a time, and tells the newest of each group.
+async fn write_all(table: &Table, groups: &[NewGroup], count: usize) -> Newest {
+    let mut newest = Newest::new();
+    let numbers: Vec<usize> = (0..count).collect();
+    for chunk in numbers.chunks(8) {
+        let writes = chunk.iter().map(|n| {
+            let group = &groups[(n * 7) % groups.len()];
+            let text = format!("message {n} — 🖖");
+            let sender = &group.groups[n % 2].other;
+            async move {
+                let uuid = group.message.message_group_uuid;
+                let written = table.create_message(uuid, sender, &text, Utc::now()).await;
+                written.unwrap()
+            }
+        });
+        for message in futures_util::future::join_all(writes).await {
+            let entry = (message.created_at, message.message);
+            let known = newest.entry(message.message_group_uuid).or_insert(entry.clone());
+            if entry.0 > known.0 {
+                *known = entry;
+            }
+        }
+    }
+    newest
+}
