@@ -43,14 +43,17 @@ pub enum Command {
 impl Command {
     /// Whether the command serves others, so that threads are worth having.
     pub fn serves(&self) -> bool {
-        matches!(self, Command::Local(local::LocalCommand::Up(_)))
+        matches!(self, Command::Local(command) if command.serves())
     }
 
     /// Whether Ctrl-C may simply drop the command's work. The others see to
     /// the signal themselves, since they have something to end in order.
     pub fn ends_by_itself(&self) -> bool {
-        use local::LocalCommand::{Exec, Up};
-        !matches!(self, Command::Local(Up(_) | Exec(_)))
+        use local::LocalCommand::{Exec, Reset, Snapshot, Up};
+        !matches!(
+            self,
+            Command::Local(Up(_) | Exec(_) | Reset(_) | Snapshot(_))
+        )
     }
 }
 
