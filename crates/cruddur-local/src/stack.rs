@@ -27,6 +27,9 @@ pub struct Options {
     pub search_path: Option<OsString>,
     /// Whom a new Cognito pool begins with.
     pub pool_users: Vec<PoolUser>,
+    /// Whether the data has to survive a power failure. That of a stack for one
+    /// test run has not.
+    pub durable: bool,
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             cognito_port: 9229,
             search_path: None,
             pool_users: Vec::new(),
+            durable: true,
         }
     }
 }
@@ -162,7 +166,7 @@ pub async fn start(
         blocking(Service::Postgres, move || {
             let programs = postgres::find(search_path.as_deref(), &folder)?;
             postgres::stop_orphan(&folder)?;
-            let cluster = Cluster::open(&dir, &programs)?;
+            let cluster = Cluster::open(&dir, &programs, options.durable)?;
             Ok((programs, cluster))
         })
         .await?

@@ -5,5 +5,7 @@
 mod support;
 
 mod db;
+mod local;
+mod local_killed;
 mod tree;
 mod usage;

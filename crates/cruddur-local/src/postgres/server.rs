@@ -160,6 +160,9 @@ fn command(
     ] {
         command.args(["-c", setting]);
     }
+    if !cluster.durable {
+        command.args(["-c", "fsync=off"]);
+    }
     command
         .env_clear()
         .envs(environment())

@@ -49,7 +49,9 @@ async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {
     let ui = &context.ui;
     let begun = Instant::now();
     ui.status("starting a local stack for this command");
-    let stack = cruddur_local::start(dir.clone(), up::options(true)?, |_| ()).await?;
+    let mut options = up::options(true)?;
+    options.durable = false;
+    let stack = cruddur_local::start(dir.clone(), options, |_| ()).await?;
     let set_up = setup::fill(&context.for_stack(&variables(stack.state()), true)).await;
     if let Err(error) = set_up {
         stack.stop().await?;
