@@ -18,15 +18,14 @@ use crate::local::{Folder, alive, ends, signal};
 const WRITING: Duration = Duration::from_millis(1_500);
 const WRITERS: usize = 4;
 
-/// A request of the AWS JSON protocol; whether it was acknowledged.
-fn put(address: &str, table: &str, key: &str) -> io::Result<bool> {
-    let item = json!({"TableName": table, "Item": {"pk": {"S": key}, "sk": {"S": "x"}}});
-    let body = item.to_string();
+/// A request of the AWS JSON protocol; the answer, if it was a good one.
+fn dynamodb(address: &str, action: &str, body: &Value) -> io::Result<Value> {
+    let body = body.to_string();
     let mut stream = TcpStream::connect(address)?;
     write!(
         stream,
         "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\
-         Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\n\
+         Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: DynamoDB_20120810.{action}\r\n\
          X-Amz-Date: 20230324T094501Z\r\nAuthorization: AWS4-HMAC-SHA256 \
          Credential=x/20230324/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
          Signature=0\r\n\r\n{body}",
@@ -34,7 +33,10 @@ fn put(address: &str, table: &str, key: &str) -> io::Result<bool> {
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    Ok(answer.starts_with("HTTP/1.1 200 "))
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 200 ") => Ok(serde_json::from_str(body)?),
+        _ => Err(io::Error::other(answer)),
+    }
 }
 
 /// Writes until a write fails; the keys that were acknowledged.
@@ -58,7 +60,11 @@ fn writers(folder: &Folder, round: usize) -> Vec<Writer> {
     (0..WRITERS)
         .flat_map(|n| {
             let (address, table, url) = (address.clone(), table.clone(), url.clone());
-            let item = move |key: &str| put(&address, &table, key).unwrap_or(false);
+            let item = move |key: &str| {
+                let item = json!({"pk": {"S": key}, "sk": {"S": "x"}});
+                let put = json!({"TableName": table, "Item": item});
+                dynamodb(&address, "PutItem", &put).is_ok()
+            };
             let row = move |key: &str| {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -77,27 +83,21 @@ fn writers(folder: &Folder, round: usize) -> Vec<Writer> {
         .collect()
 }
 
-/// Every key that is there now.
+/// Every key that is there now. All items fit into one page.
 fn keys(folder: &Folder) -> HashSet<String> {
-    let items = folder.run(&["ddb", "scan", "-o", "json"]).exits(0).json();
+    let variables = folder.run(&["local", "env", "-o", "json"]).exits(0).json();
+    let url = variables["AWS_ENDPOINT_URL_DYNAMODB"].as_str().unwrap();
+    let scan = json!({"TableName": folder.environment.table, "ConsistentRead": true});
+    let items = dynamodb(&url.replace("http://", ""), "Scan", &scan).unwrap();
+    assert!(items.get("LastEvaluatedKey").is_none());
     let rows = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
-    let mut keys = HashSet::new();
-    collect(&items, "pk", &mut keys);
-    collect(&rows, "handle", &mut keys);
-    keys
-}
-
-fn collect(value: &Value, name: &str, into: &mut HashSet<String>) {
-    match value {
-        Value::Array(all) => all.iter().for_each(|one| collect(one, name, into)),
-        Value::Object(fields) => {
-            if let Some(Value::String(text)) = fields.get(name) {
-                into.insert(text.clone());
-            }
-            fields.values().for_each(|one| collect(one, name, into));
-        }
-        _ => {}
-    }
+    let items = items["Items"].as_array().unwrap().iter();
+    let rows = rows.as_array().unwrap().iter();
+    items
+        .map(|item| &item["pk"]["S"])
+        .chain(rows.map(|row| &row["handle"]))
+        .map(|key| key.as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn a_stack_for_one_command_is_set_up_and_ends_with_it() {
     let binary = crate::support::BINARY;
     // Both of cruddur's and the command's own look at the variables.
     let script = format!(
-        "{binary} db users -o jsonl && {binary} ddb scan -o jsonl | head -1 && \
-         echo \"$AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER $PGDATABASE\"; exit 9"
+        "{binary} db users -o jsonl && \
+         {binary} ddb list-tables && echo \"$AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER $PGDATABASE\"; exit 9"
     );
     let mut command =
         folder
