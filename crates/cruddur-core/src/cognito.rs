@@ -1,5 +1,7 @@
 //! The user pool.
 
+mod add;
+
 use std::collections::HashSet;
 
 use aws_sdk_cognitoidentityprovider::Client;

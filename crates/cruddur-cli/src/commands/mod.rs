@@ -43,7 +43,7 @@ pub enum Command {
 impl Command {
     /// Whether the command serves others, so that threads are worth having.
     pub fn serves(&self) -> bool {
-        matches!(self, Command::Local(local::LocalCommand::Up(_)))
+        matches!(self, Command::Local(command) if command.serves())
     }
 
     /// Whether Ctrl-C may simply drop the command's work. The others see to
@@ -51,10 +51,11 @@ impl Command {
     pub fn ends_by_itself(&self) -> bool {
         use ddb::DdbCommand::Stream;
         use ddb::stream::StreamCommand::Apply;
-        use local::LocalCommand::{Exec, Up};
+        use local::LocalCommand::{Exec, Reset, Snapshot, Up};
         !matches!(
             self,
-            Command::Local(Up(_) | Exec(_)) | Command::Ddb(Stream(Apply(_)))
+            Command::Local(Up(_) | Exec(_) | Reset(_) | Snapshot(_))
+                | Command::Ddb(Stream(Apply(_)))
         )
     }
 }

@@ -8,5 +8,7 @@ mod db;
 mod ddb;
 mod setup;
 mod stream;
+mod local;
+mod local_killed;
 mod tree;
 mod usage;

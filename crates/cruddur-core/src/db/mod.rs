@@ -2,6 +2,7 @@
 //!
 //! Queries live in `sql/`, one a file, and are compiled in.
 
+mod add_user;
 pub mod admin;
 mod client;
 pub mod cognito_ids;
