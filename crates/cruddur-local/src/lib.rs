@@ -28,6 +28,7 @@ pub use control::{Detached, Down, down, spawn_detached, wait_until_ready};
 pub use dir::{StackDir, Status};
 pub use error::Error;
 pub use health::{ServiceHealth, health};
+pub use postgres::installed_postgres;
 pub use snapshot::{Snapshot, reset, snapshot_list, snapshot_restore, snapshot_save};
 pub use stack::{Exit, Options, Progress, Stack, Step, start};
 pub use state::{Cognito, DynamoDb, Postgres, Service, State};

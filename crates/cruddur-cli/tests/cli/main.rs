@@ -5,5 +5,6 @@
 mod support;
 
 mod db;
+mod doctor;
 mod tree;
 mod usage;
