@@ -6,9 +6,10 @@ mod support;
 
 mod db;
 mod ddb;
-mod setup;
-mod stream;
+mod doctor;
 mod local;
 mod local_killed;
+mod setup;
+mod stream;
 mod tree;
 mod usage;

@@ -8,6 +8,7 @@ mod client;
 pub mod cognito_ids;
 pub mod marker;
 pub mod script;
+pub mod server;
 mod statements;
 mod tls;
 mod url;
