@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use cruddur_core::Service;
 use cruddur_core::target::{Inputs, LocalStack, Target};
 use cruddur_local::{StackDir, Status};
 
@@ -50,6 +51,9 @@ impl Context {
         let target = Target::resolve(inputs.clone());
         for name in &target.ignored {
             ui.warning(format_args!("{name} is ignored with --prod"));
+        }
+        if ui.verbose {
+            tell(&ui, &target);
         }
         Ok(Context {
             ui,
@@ -112,6 +116,25 @@ fn local_stack(folder: &Path, ui: &Ui) -> Option<LocalStack> {
             ui.warning(format_args!("the local stack is passed over: {error}"));
             None
         }
+    }
+}
+
+/// Says what the run talks to; what a service lacks is told when it is needed.
+fn tell(ui: &Ui, target: &Target) {
+    let region = target.region.as_ref().map_or("REGION", |r| &r.value);
+    if let Ok(choice) = &target.dynamodb {
+        let at = choice.value.display(Service::DynamoDb, region);
+        ui.status(format_args!("DynamoDB: {at} ({})", choice.why));
+    }
+    if let Ok(choice) = &target.postgres {
+        ui.status(format_args!(
+            "PostgreSQL: {} ({})",
+            choice.value, choice.why
+        ));
+    }
+    if let Ok(choice) = &target.cognito {
+        let at = choice.value.display(Service::Cognito, region);
+        ui.status(format_args!("Cognito: {at} ({})", choice.why));
     }
 }
 

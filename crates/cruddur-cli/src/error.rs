@@ -5,6 +5,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use cruddur_core::target::DEFAULT_TABLE;
 use cruddur_core::{Error, Service};
 
 use crate::ui::Ui;
@@ -112,7 +113,14 @@ fn hint(error: &Error, production: bool) -> Option<String> {
                 .to_owned()
         }
         Error::Credentials { service, .. } => credentials(*service, production),
-        Error::TableNotFound { .. } => format!("create it with `cruddur ddb schema-load{prod}`"),
+        Error::TableNotFound { table, .. } => {
+            let named = if table == DEFAULT_TABLE {
+                String::new()
+            } else {
+                format!(" --table {table}")
+            };
+            format!("create it with `cruddur ddb schema-load{named}{prod}`")
+        }
         Error::TableDiffers { .. } => {
             format!(
                 "use another table with --table, or drop this one with `cruddur ddb drop{prod}`"
@@ -132,7 +140,18 @@ fn hint(error: &Error, production: bool) -> Option<String> {
             "AWS_COGNITO_USER_POOL_ID names the pool; `cruddur target` shows where it comes from"
                 .to_owned()
         }
-        Error::Partial { .. } => "run the same command again to finish".to_owned(),
+        Error::GroupExists {
+            sender,
+            message_group_uuid,
+            ..
+        } => format!(
+            "write there with `cruddur ddb patterns create-message --handle {sender} \
+             --message-group-uuid {message_group_uuid}{prod} TEXT`"
+        ),
+        Error::Partial { .. } => {
+            "mend what is named above and run the same command again; what is done stays done"
+                .to_owned()
+        }
         _ => return None,
     })
 }

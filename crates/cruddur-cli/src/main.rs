@@ -6,6 +6,7 @@
 
 mod app;
 mod args;
+mod bar;
 mod commands;
 mod confirm;
 mod context;

@@ -18,12 +18,8 @@ pub struct TimeArgs {
 
 impl TimeArgs {
     /// The heading of a column of times.
-    pub fn heading(&self) -> String {
-        if self.utc {
-            "time (UTC)".to_owned()
-        } else {
-            format!("time (UTC{})", Local::now().format("%:z"))
-        }
+    pub fn heading(&self) -> &'static str {
+        if self.utc { "time (UTC)" } else { "time" }
     }
 
     /// A key's time, to the second; text that is no time is shown as it is.

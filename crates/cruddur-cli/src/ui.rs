@@ -58,23 +58,23 @@ impl Ui {
     /// Says what is going on.
     pub fn status(&self, text: impl Display) {
         if !self.quiet {
-            self.to_stderr(text);
+            self.tell(text);
         }
     }
 
     /// Says something that the person may want to act on.
     pub fn warning(&self, text: impl Display) {
-        self.to_stderr(format_args!("{} {text}", self.paint("33", "warning:")));
+        self.tell(format_args!("{} {text}", self.paint("33", "warning:")));
     }
 
     /// Says why the run failed.
     pub fn error(&self, text: impl Display) {
-        self.to_stderr(format_args!("{} {text}", self.paint("1;31", "error:")));
+        self.tell(format_args!("{} {text}", self.paint("1;31", "error:")));
     }
 
     /// Says what to do about it.
     pub fn hint(&self, text: impl Display) {
-        self.to_stderr(format_args!("{} {text}", self.paint("36", "hint:")));
+        self.tell(format_args!("{} {text}", self.paint("36", "hint:")));
     }
 
     /// Asks a question and returns the answer without the spaces around it.
@@ -181,7 +181,7 @@ impl Ui {
         }
     }
 
-    fn to_stderr(&self, text: impl Display) {
+    fn tell(&self, text: impl Display) {
         // Where stderr is closed there is nobody left to tell.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }

@@ -198,6 +198,12 @@ where
                     at,
                     cause: format!("it answered HTTP {}", context.raw().status()),
                 },
+                // What another AWS service, or its stand-in, answers.
+                Some("UnknownOperationException" | "InvalidAction") => Error::WrongServer {
+                    service,
+                    at,
+                    cause: message.to_owned(),
+                },
                 Some(code) if is_about_credentials(code) => Error::Credentials {
                     service,
                     at,

@@ -49,10 +49,13 @@ impl Command {
     /// Whether Ctrl-C may simply drop the command's work. The others see to
     /// the signal themselves, since they have something to end in order.
     pub fn ends_by_itself(&self) -> bool {
+        use ddb::DdbCommand::Stream;
+        use ddb::stream::StreamCommand::Apply;
         use local::LocalCommand::{Exec, Reset, Snapshot, Up};
         !matches!(
             self,
             Command::Local(Up(_) | Exec(_) | Reset(_) | Snapshot(_))
+                | Command::Ddb(Stream(Apply(_)))
         )
     }
 }

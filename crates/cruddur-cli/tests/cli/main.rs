@@ -5,7 +5,9 @@
 mod support;
 
 mod db;
+mod ddb;
 mod local;
 mod local_killed;
+mod setup;
 mod tree;
 mod usage;

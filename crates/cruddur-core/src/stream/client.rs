@@ -216,8 +216,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`Error::TableIncomplete`] where the table has none, or one that does
-    /// not carry new images: only those tell a message's text.
+    /// [`Error::TableIncomplete`] where the table has none;
+    /// [`Error::TableDiffers`] where it has one that does not carry new images,
+    /// which alone tell a message's text.
     pub(crate) async fn stream_arn(&self) -> Result<String> {
         let answer = self.client.describe_table().table_name(&self.name).send();
         let table = answer.await.map_err(|error| self.error(error))?.table;
@@ -225,21 +226,21 @@ impl Table {
             Some(table) => (table.stream_specification, table.latest_stream_arn),
             None => (None, None),
         };
-        let lacks = |what: String| {
-            Err(Error::TableIncomplete {
-                table: self.name.clone(),
-                at: self.at.clone(),
-                missing: vec![what],
-            })
-        };
+        let (table, at) = (self.name.clone(), self.at.clone());
         match (stream, arn) {
             (Some(stream), Some(arn)) if stream.stream_enabled => match stream.stream_view_type {
                 Some(StreamViewType::NewImage | StreamViewType::NewAndOldImages) | None => Ok(arn),
-                Some(other) => lacks(format!(
-                    "a stream with new images (its stream carries {other})"
-                )),
+                Some(other) => Err(Error::TableDiffers {
+                    table,
+                    at,
+                    differences: vec![format!("its stream carries {other}, not NEW_IMAGE")],
+                }),
             },
-            _ => lacks("a stream".to_owned()),
+            _ => Err(Error::TableIncomplete {
+                table,
+                at,
+                missing: vec!["the stream".to_owned()],
+            }),
         }
     }
 }

@@ -64,7 +64,8 @@ pub trait Sink {
 /// # Errors
 ///
 /// What stands in the way at the start: no table, [`Error::TableIncomplete`]
-/// where it has no stream with new images or no index, nobody who answers.
+/// where it has no stream or no index, [`Error::TableDiffers`] where its stream
+/// carries no new images, nobody who answers.
 /// Later only what does not pass by itself.
 pub async fn follow(
     table: &Table,

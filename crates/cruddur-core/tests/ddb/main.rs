@@ -1,5 +1,7 @@
 //! The messages table against a real engine.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
 mod batch;
 #[path = "../common/dynamodb.rs"]
 mod dynamodb;
@@ -8,3 +10,4 @@ mod fault_proxy;
 mod import;
 mod scan;
 mod schema;
+mod seed;

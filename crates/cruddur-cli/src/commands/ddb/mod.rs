@@ -1,24 +1,70 @@
 //! `cruddur ddb`: the messages table.
 
+mod drop;
+mod import;
 mod list_tables;
 mod patterns;
+mod scan;
+mod schema_load;
+mod seed;
+pub mod stream;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use cruddur_core::Error;
 
 use crate::context::Context;
 
 #[derive(Debug, Subcommand)]
 pub enum DdbCommand {
+    /// Create the messages table with its index and stream
+    SchemaLoad(schema_load::SchemaLoadArgs),
+    /// Delete a table with everything in it
+    Drop(drop::DropArgs),
     /// List every table of the endpoint
     ListTables(list_tables::ListTablesArgs),
+    /// Write conversations to look at
+    Seed(seed::SeedArgs),
+    /// Print every item of the table
+    Scan(scan::ScanArgs),
+    /// Write items that a scan printed
+    Import(import::ImportArgs),
     /// The access patterns: conversations and messages
     #[command(subcommand)]
     Patterns(patterns::PatternsCommand),
+    /// The table's stream: keep conversations up to date, or watch it
+    #[command(subcommand)]
+    Stream(stream::StreamCommand),
+}
+
+/// What every command that writes takes.
+#[derive(Debug, Args)]
+struct DryRun {
+    /// Say what would be done, and do not do it
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {
     match command {
+        DdbCommand::SchemaLoad(args) => schema_load::schema_load(context, &args).await,
+        DdbCommand::Drop(args) => drop::drop(context, &args).await,
         DdbCommand::ListTables(args) => list_tables::list_tables(context, &args).await,
+        DdbCommand::Seed(args) => seed::seed(context, &args).await,
+        DdbCommand::Scan(args) => scan::scan(context, &args).await,
+        DdbCommand::Import(args) => import::import(context, &args).await,
         DdbCommand::Patterns(command) => patterns::run(context, command).await,
+        DdbCommand::Stream(command) => stream::run(context, command).await,
+    }
+}
+
+/// A file that was named and cannot be read.
+fn unreadable(file: &str, error: &std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no file {file}")),
+        _ => Error::Input {
+            file: file.to_owned(),
+            line: None,
+            message: format!("it cannot be read: {error}"),
+        },
     }
 }

@@ -167,7 +167,10 @@ impl Imported {
                 return Err(cause);
             }
             return Err(Error::Partial {
-                message: format!("{cause}; the {} items before it are written", self.written),
+                message: format!(
+                    "{cause}; items before it that are written: {}",
+                    self.written
+                ),
                 not_done: vec![format!("{file} from line {} on", first.line)],
             });
         }

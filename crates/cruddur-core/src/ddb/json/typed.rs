@@ -38,7 +38,11 @@ fn without_line(error: &serde_json::Error) -> String {
     if error.column() == 0 {
         return message.to_owned();
     }
-    format!("{message}, at column {}", error.column())
+    let message = format!("{message}, at column {}", error.column());
+    match error.classify() {
+        serde_json::error::Category::Data => message,
+        _ => format!("this is not JSON: {message}"),
+    }
 }
 
 /// An item, or an item under the one name `Item`.

@@ -196,6 +196,10 @@ impl Reader<'_> {
             None => text,
         };
         let line = first_line + (error.line() as u64).saturating_sub(1);
+        let message = match error.classify() {
+            serde_json::error::Category::Data => message,
+            _ => format!("this is not JSON: {message}"),
+        };
         self.error(Some(line), message)
     }
 
@@ -251,7 +255,7 @@ mod tests {
             (String::new(), 1, "EOF"),
             ("hello".into(), 1, "expected value"),
             ("[1]".into(), 1, "invalid length"),
-            (format!("{HEAD}"), 4, "EOF"),
+            (HEAD.to_owned(), 4, "EOF"),
             (format!("{HEAD}]\n,\"mood\":1}}"), 5, "unknown field `mood`"),
             (
                 format!(

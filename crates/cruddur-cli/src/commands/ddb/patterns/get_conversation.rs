@@ -25,7 +25,7 @@ pub async fn get_conversation(context: &Context, args: &GetConversationArgs) -> 
         .messages(args.message_group_uuid, args.window.window())
         .await?;
     let shown = |out: &mut _| {
-        let mut table = context.ui.table(&["from", &args.time.heading(), "message"]);
+        let mut table = context.ui.table(&["from", args.time.heading(), "message"]);
         for row in &found.items {
             table.add_row([
                 printable(row.user_handle.as_deref().unwrap_or("-")),

@@ -36,12 +36,7 @@ pub async fn list_conversations(
         .conversations(&user_uuid, args.window.window())
         .await?;
     let shown = |out: &mut _| {
-        let headings = [
-            "with",
-            &args.time.heading(),
-            "last message",
-            "message group",
-        ];
+        let headings = ["with", args.time.heading(), "last message", "message group"];
         let mut table = context.ui.table(&headings);
         for row in &found.items {
             table.add_row([

@@ -1,13 +1,22 @@
 //! `cruddur ddb patterns`: the access patterns, one command each.
 
+mod create_message;
+mod create_message_group;
 mod get_conversation;
 mod list_conversations;
 
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
 use clap::{Args, Subcommand};
+use cruddur_core::Error;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::item::{Item, text};
 use cruddur_core::ddb::patterns::{Window, parse_before};
 use cruddur_core::time::Year;
 
 use crate::context::Context;
+use crate::ui::{printable, write_table};
 
 /// The group of the seeded conversation.
 const SEEDED_GROUP: &str = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399";
@@ -18,6 +27,10 @@ pub enum PatternsCommand {
     GetConversation(get_conversation::GetConversationArgs),
     /// Show a user's conversations, the newest first (pattern B)
     ListConversations(list_conversations::ListConversationsArgs),
+    /// Write a message in a group (pattern C)
+    CreateMessage(create_message::CreateMessageArgs),
+    /// Begin a conversation with its first message (pattern D)
+    CreateMessageGroup(create_message_group::CreateMessageGroupArgs),
 }
 
 pub async fn run(context: &Context, command: PatternsCommand) -> anyhow::Result<()> {
@@ -27,6 +40,12 @@ pub async fn run(context: &Context, command: PatternsCommand) -> anyhow::Result<
         }
         PatternsCommand::ListConversations(args) => {
             list_conversations::list_conversations(context, &args).await
+        }
+        PatternsCommand::CreateMessage(args) => {
+            create_message::create_message(context, &args).await
+        }
+        PatternsCommand::CreateMessageGroup(args) => {
+            create_message_group::create_message_group(context, &args).await
         }
     }
 }
@@ -64,4 +83,68 @@ fn tell_rest(context: &Context, consumed_capacity: f64, next: Option<&str>) {
     if let Some(next) = next {
         ui.status(format_args!("there is more: add --before {next}"));
     }
+}
+
+/// The text of a message.
+#[derive(Debug, Args)]
+struct TextArg {
+    /// What to write; - reads it from standard input, to the last line break
+    text: String,
+}
+
+impl TextArg {
+    fn read(&self) -> anyhow::Result<String> {
+        if self.text != "-" {
+            return Ok(self.text.clone());
+        }
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+            let input = Error::Input {
+                file: "-".to_owned(),
+                line: Some(line),
+                message: "the text is not UTF-8".to_owned(),
+            };
+            input.into()
+        })
+    }
+}
+
+/// Prints items that were written, or would be.
+fn show_items(
+    context: &Context,
+    table: &Table,
+    items: &[Item],
+    dry_run: bool,
+) -> anyhow::Result<()> {
+    let rows: Vec<BTreeMap<&str, &str>> = items
+        .iter()
+        .map(|item| {
+            let names = item.keys();
+            names
+                .filter_map(|name| Some((name.as_str(), text(item, name)?)))
+                .collect()
+        })
+        .collect();
+    let shown = |out: &mut _| {
+        let mut shown = context.ui.table(&["attribute", "value"]);
+        for row in &rows {
+            for (name, value) in row {
+                shown.add_row([(*name).to_owned(), printable(value)]);
+            }
+        }
+        write_table(out, &shown)
+    };
+    match rows.as_slice() {
+        [row] => context.ui.show(row, shown)?,
+        rows => context.ui.list(rows, shown)?,
+    }
+    let place = format!("{} at {}", table.name(), table.at());
+    context.ui.status(match dry_run {
+        true => format!("dry run: nothing was written to {place}"),
+        false => format!("written to {place}"),
+    });
+    Ok(())
 }

@@ -1,0 +1,102 @@
+use std::io::Write as _;
+
+use clap::Args;
+use cruddur_core::Error;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::schema::{DropOptions, Dropped};
+use serde::Serialize;
+
+use super::DryRun;
+use crate::confirm::Confirmation;
+use crate::context::Context;
+use crate::ui::printable;
+
+#[derive(Debug, Args)]
+pub struct DropArgs {
+    /// Another table than the messages table
+    #[arg(value_name = "TABLE", value_parser = not_prod)]
+    name: Option<String>,
+    /// A table that is not there is no error
+    #[arg(long)]
+    if_exists: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    dry: DryRun,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    table: &'a str,
+    at: &'a str,
+    dropped: bool,
+    dry_run: bool,
+}
+
+pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
+    let mut table = Table::connect(&context.target).await?;
+    if let Some(name) = &args.name {
+        table = table.named(name);
+    }
+    let options = DropOptions {
+        if_exists: args.if_exists,
+        dry_run: args.dry.dry_run,
+        ..DropOptions::default()
+    };
+    if context.target.production || options.dry_run {
+        let there = announce(context, &table).await?;
+        if there && !options.dry_run {
+            args.confirmation.require(context, table.name())?;
+        }
+    }
+    let dropped = match table.drop(&options).await {
+        Ok(dropped) => dropped == Dropped::Dropped,
+        // Whoever wants it gone does not want to hear how to create it.
+        Err(error @ Error::TableNotFound { .. }) => {
+            return Err(Error::NotFound(error.to_string()).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let report = Report {
+        table: table.name(),
+        at: table.at(),
+        dropped,
+        dry_run: options.dry_run,
+    };
+    context.ui.show(&report, |out| {
+        let said = match (dropped, options.dry_run) {
+            (false, _) => "not there:",
+            (true, false) => "dropped",
+            (true, true) => "would drop",
+        };
+        let place = printable(&format!("table {} at {}", table.name(), table.at()));
+        writeln!(out, "{said} {place}")
+    })?;
+    Ok(())
+}
+
+/// Shows what is about to go; `false` where there is nothing.
+async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
+    let summary = match table.summary().await {
+        Ok(summary) => summary,
+        Err(Error::TableNotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    context.ui.status(format_args!(
+        "table {} at {} ({}) holds {} items, {} bytes",
+        printable(table.name()),
+        table.at(),
+        summary.arn.as_deref().unwrap_or("no ARN"),
+        summary.items,
+        summary.bytes
+    ));
+    Ok(true)
+}
+
+/// The old script's last argument would now name a table.
+fn not_prod(name: &str) -> Result<String, String> {
+    match name {
+        "prod" => Err("`prod` is no longer taken: use the flag --prod".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}

@@ -1,0 +1,92 @@
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write as _};
+
+use clap::{Args, ValueEnum};
+use cruddur_core::Error;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::import::{ImportOptions, OnError};
+use serde::Serialize;
+
+use super::DryRun;
+use crate::bar::Bar;
+use crate::context::Context;
+use crate::ui::printable;
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// What `ddb scan --raw -o jsonl` printed, or AWS's export to S3; - reads stdin
+    file: String,
+    /// What a bad line means for those after it
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    on_error: Then,
+    #[command(flatten)]
+    dry: DryRun,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Then {
+    /// They are not written
+    #[default]
+    Stop,
+    /// They are written
+    Continue,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    table: &'a str,
+    at: &'a str,
+    read: u64,
+    written: u64,
+    consumed_capacity: f64,
+    dry_run: bool,
+}
+
+pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> {
+    let options = ImportOptions {
+        on_error: match args.on_error {
+            Then::Stop => OnError::Stop,
+            Then::Continue => OnError::Continue,
+        },
+        dry_run: args.dry.dry_run,
+        ..ImportOptions::default()
+    };
+    let source = open(&args.file)?;
+    let table = Table::connect(&context.target).await?;
+    let bar = Bar::new(&context.ui, None, "items written");
+    let imported = table
+        .import(source, &options, &mut |done| bar.set(done, None))
+        .await;
+    drop(bar);
+    let imported = imported.into_result(&args.file, options.on_error)?;
+    let report = Report {
+        table: table.name(),
+        at: table.at(),
+        read: imported.read,
+        written: if options.dry_run { 0 } else { imported.written },
+        consumed_capacity: imported.consumed_capacity,
+        dry_run: options.dry_run,
+    };
+    context.ui.show(&report, |out| {
+        let place = printable(&format!("table {} at {}", table.name(), table.at()));
+        match options.dry_run {
+            true => writeln!(out, "would write {} items to {place}", imported.written),
+            false => writeln!(out, "wrote {} items to {place}", imported.written),
+        }
+    })?;
+    if !options.dry_run {
+        context.ui.status(format_args!(
+            "consumed {} write capacity units",
+            imported.consumed_capacity
+        ));
+    }
+    Ok(())
+}
+
+fn open(file: &str) -> Result<Box<dyn BufRead + Send>, Error> {
+    if file == "-" {
+        return Ok(Box::new(BufReader::with_capacity(64 * 1024, io::stdin())));
+    }
+    let source = File::open(file).map_err(|error| super::unreadable(file, &error))?;
+    Ok(Box::new(BufReader::with_capacity(64 * 1024, source)))
+}

@@ -1,0 +1,46 @@
+use chrono::{TimeDelta, Utc};
+use clap::Args;
+use cruddur_core::db::Database;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::patterns::parse_uuid;
+use uuid::Uuid;
+
+use super::{SEEDED_GROUP, TextArg, show_items};
+use crate::context::Context;
+
+#[derive(Debug, Args)]
+pub struct CreateMessageArgs {
+    /// Who writes, by handle
+    #[arg(long)]
+    handle: String,
+    /// The message group
+    #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP, value_parser = parse_uuid)]
+    message_group_uuid: Uuid,
+    /// Show what would be written
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    text: TextArg,
+}
+
+pub async fn create_message(context: &Context, args: &CreateMessageArgs) -> anyhow::Result<()> {
+    let text = args.text.read()?;
+    let database = Database::connect(&context.target)?;
+    let sender = database.person_by_handle(&args.handle).await?;
+    let table = Table::connect(&context.target).await?;
+    let now = Utc::now();
+    let mut message = table
+        .draft_message(args.message_group_uuid, &sender, &text, now)
+        .await?;
+    if message.created_at > now + TimeDelta::seconds(1) {
+        context.ui.warning(format_args!(
+            "the group's last message is in the future of this machine's clock; \
+             this one comes right after it, at {}",
+            cruddur_core::time::to_key(message.created_at)
+        ));
+    }
+    if !args.dry_run {
+        message = table.put_message(message).await?;
+    }
+    show_items(context, &table, &[message.to_item()], args.dry_run)
+}

@@ -1,0 +1,185 @@
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+
+use clap::Args;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::item::{Item, text};
+use cruddur_core::ddb::json::{write_plain, write_plain_value, write_typed};
+use cruddur_core::ddb::scan::ScanOptions;
+
+use crate::args::Output;
+use crate::context::Context;
+use crate::ui::{Out, printable, write_table};
+
+/// How many rows are laid out together. A table for people is wider than one
+/// row, so some are kept; all of them might not fit into memory.
+const ROWS: usize = 1_000;
+
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// Read so many parts of the table at once [default: 4, with --limit 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    segments: Option<u32>,
+    /// Show at most so many items
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Print DynamoDB's typed JSON, which `ddb import` reads back
+    #[arg(long)]
+    raw: bool,
+}
+
+pub async fn scan(context: &Context, args: &ScanArgs) -> anyhow::Result<()> {
+    let options = ScanOptions {
+        segments: args.segments,
+        limit: args.limit,
+        ..ScanOptions::default()
+    };
+    let table = Table::connect(&context.target).await?;
+    let mut printer = Printer::new(context, args.raw);
+    let scanned = table
+        .scan::<anyhow::Error>(&options, |items| {
+            printer.page(items)?;
+            Ok(ControlFlow::Continue(()))
+        })
+        .await?;
+    printer.finish()?;
+    let ui = &context.ui;
+    if scanned.items == 0 {
+        ui.status(format_args!(
+            "no items in table {} at {}",
+            printable(table.name()),
+            table.at()
+        ));
+    }
+    ui.status(format_args!(
+        "consumed {} read capacity units",
+        scanned.consumed_capacity
+    ));
+    if scanned.cut {
+        ui.warning(format_args!(
+            "these are the first {} items: there are more than --limit allows",
+            scanned.items
+        ));
+    }
+    Ok(())
+}
+
+/// Prints items as they come, in the form that was asked for.
+struct Printer<'a> {
+    context: &'a Context,
+    write: fn(&mut Vec<u8>, &Item),
+    /// `None` where people read it.
+    lines: Option<Output>,
+    out: Out,
+    buffer: Vec<u8>,
+    rows: Vec<Item>,
+    begun: bool,
+}
+
+impl<'a> Printer<'a> {
+    fn new(context: &'a Context, raw: bool) -> Self {
+        Printer {
+            context,
+            write: if raw { write_typed } else { write_plain },
+            lines: match context.ui.output {
+                // There is no table of typed JSON; a line an item comes closest.
+                Output::Table if raw => Some(Output::Jsonl),
+                Output::Table => None,
+                output => Some(output),
+            },
+            out: context.ui.out(),
+            buffer: Vec::new(),
+            rows: Vec::new(),
+            begun: false,
+        }
+    }
+
+    fn page(&mut self, items: Vec<Item>) -> io::Result<()> {
+        let Some(output) = self.lines else {
+            self.rows.extend(items);
+            while self.rows.len() >= ROWS {
+                let rest = self.rows.split_off(ROWS);
+                let rows = std::mem::replace(&mut self.rows, rest);
+                self.table(&rows)?;
+            }
+            return Ok(());
+        };
+        for item in &items {
+            self.buffer.clear();
+            if output == Output::Json {
+                self.buffer
+                    .extend_from_slice(if self.begun { b",\n  " } else { b"[\n  " });
+            }
+            self.begun = true;
+            (self.write)(&mut self.buffer, item);
+            if output == Output::Jsonl {
+                self.buffer.push(b'\n');
+            }
+            self.out.write_all(&self.buffer)?;
+        }
+        // A page a time reaches whoever reads along.
+        self.out.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self.lines {
+            Some(Output::Json) if self.begun => self.out.write_all(b"\n]\n")?,
+            Some(Output::Json) => self.out.write_all(b"[]\n")?,
+            Some(_) => {}
+            None => {
+                let rows = std::mem::take(&mut self.rows);
+                if !rows.is_empty() || !self.begun {
+                    self.table(&rows)?;
+                }
+            }
+        }
+        self.out.flush()
+    }
+
+    fn table(&mut self, rows: &[Item]) -> io::Result<()> {
+        self.begun = true;
+        let headings = ["pk", "sk", "handle", "message", "other attributes"];
+        let mut table = self.context.ui.table(&headings);
+        for item in rows {
+            let cell = |name: &str| printable(text(item, name).unwrap_or("-"));
+            table.add_row([
+                cell("pk"),
+                cell("sk"),
+                cell("user_handle"),
+                cell("message"),
+                others(item),
+            ]);
+        }
+        write_table(&mut self.out, &table)?;
+        self.out.flush()
+    }
+}
+
+/// The attributes that the app's own items have not, and those of other types.
+fn others(item: &Item) -> String {
+    const SHOWN: [&str; 4] = ["pk", "sk", "user_handle", "message"];
+    // Uuids, and a name that the handle tells as well.
+    const LEFT_OUT: [&str; 4] = [
+        "message_uuid",
+        "message_group_uuid",
+        "user_uuid",
+        "user_display_name",
+    ];
+    let mut others: Vec<_> = item
+        .iter()
+        .filter(|(name, value)| {
+            !(value.is_s() && SHOWN.iter().chain(&LEFT_OUT).any(|known| known == name))
+        })
+        .collect();
+    others.sort_unstable_by_key(|(name, _)| *name);
+    let mut shown = Vec::new();
+    for (name, value) in others {
+        if !shown.is_empty() {
+            shown.push(b' ');
+        }
+        shown.extend_from_slice(name.as_bytes());
+        shown.push(b'=');
+        write_plain_value(&mut shown, value);
+    }
+    printable(&String::from_utf8_lossy(&shown))
+}

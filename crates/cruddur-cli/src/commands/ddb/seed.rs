@@ -1,0 +1,155 @@
+use std::io::Write as _;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use cruddur_core::Error;
+use cruddur_core::db::Database;
+use cruddur_core::ddb::Table;
+use cruddur_core::ddb::item::Person;
+use cruddur_core::ddb::seed::{Conversation, SeedOptions, SeedState, Seeded, built_in};
+use cruddur_core::time::{parse_given, to_key};
+
+use super::DryRun;
+use crate::bar::Bar;
+use crate::confirm::Confirmation;
+use crate::context::Context;
+use crate::ui::{Out, printable};
+
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    /// Conversations to seed, one a file [default: one between andrewbrown and bayko]
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// When the last message was written [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_given)]
+    ending_at: Option<DateTime<Utc>>,
+    /// Move a conversation that is already there to that time
+    #[arg(long)]
+    refresh: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    dry: DryRun,
+}
+
+pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
+    let now = Utc::now();
+    let options = SeedOptions {
+        ending_at: args.ending_at.unwrap_or(now),
+        now,
+        refresh: args.refresh,
+        dry_run: args.dry.dry_run,
+    };
+    let conversations = conversations(&args.files)?;
+    let table = Table::connect(&context.target).await?;
+    let people = people(context, &conversations).await?;
+    if !options.dry_run {
+        guard(context, args, &table, &conversations).await?;
+    }
+    let mut seeded = Vec::new();
+    for (conversation, people) in conversations.iter().zip(&people) {
+        let bar = Bar::new(&context.ui, Some(0), "messages");
+        let mut progress = |done, total| bar.set(done, Some(total));
+        seeded.push(
+            table
+                .seed(conversation, people, &options, &mut progress)
+                .await?,
+        );
+    }
+    context.ui.list(&seeded, |out| {
+        seeded
+            .iter()
+            .try_for_each(|one| tell(out, one, options.dry_run))
+    })?;
+    let units: f64 = seeded.iter().map(|one| one.consumed_capacity).sum();
+    if units > 0.0 {
+        context
+            .ui
+            .status(format_args!("consumed {units} write capacity units"));
+    }
+    Ok(())
+}
+
+/// All files are read before anything is written.
+fn conversations(files: &[String]) -> Result<Vec<Conversation>, Error> {
+    if files.is_empty() {
+        return built_in();
+    }
+    files
+        .iter()
+        .map(|file| {
+            let bytes = std::fs::read(file).map_err(|error| super::unreadable(file, &error))?;
+            let text = String::from_utf8(bytes).map_err(|error| Error::Input {
+                file: file.clone(),
+                line: None,
+                message: format!("it is not UTF-8 text: {error}"),
+            })?;
+            Conversation::parse(file, &text)
+        })
+        .collect()
+}
+
+/// The two people of each conversation, all by one query.
+async fn people(
+    context: &Context,
+    conversations: &[Conversation],
+) -> anyhow::Result<Vec<[Person; 2]>> {
+    let handles: Vec<&str> = conversations
+        .iter()
+        .flat_map(|conversation| conversation.users.iter().map(String::as_str))
+        .collect();
+    let people = Database::connect(&context.target)?
+        .people_by_handles(&handles)
+        .await?;
+    Ok(people
+        .chunks_exact(2)
+        .map(|pair| [pair[0].clone(), pair[1].clone()])
+        .collect())
+}
+
+/// In production, a table that people write to is not to be seeded by mistake.
+async fn guard(
+    context: &Context,
+    args: &SeedArgs,
+    table: &Table,
+    conversations: &[Conversation],
+) -> anyhow::Result<()> {
+    if !context.target.production {
+        return Ok(());
+    }
+    let groups: Vec<_> = conversations
+        .iter()
+        .map(|conversation| conversation.message_group_uuid)
+        .collect();
+    if !args.refresh && !table.holds_other_conversations(&groups).await? {
+        return Ok(());
+    }
+    let summary = table.summary().await?;
+    context.ui.status(format_args!(
+        "table {} ({}) holds {} items, {} bytes, and may hold what people wrote",
+        printable(table.name()),
+        summary.arn.as_deref().unwrap_or(table.at()),
+        summary.items,
+        summary.bytes
+    ));
+    args.confirmation.require(context, table.name())
+}
+
+fn tell(out: &mut Out, seeded: &Seeded, dry_run: bool) -> std::io::Result<()> {
+    let would = if dry_run { "would be " } else { "" };
+    let said = match seeded.state {
+        SeedState::Created => format!("{would}seeded"),
+        SeedState::AlreadyThere => "already there".to_owned(),
+        SeedState::Completed => format!("{would}completed"),
+        SeedState::Refreshed => format!("{would}refreshed"),
+    };
+    writeln!(
+        out,
+        "{said}: conversation {} of {} and {}, {} messages, the last one at {}",
+        seeded.message_group_uuid,
+        printable(&seeded.users[0]),
+        printable(&seeded.users[1]),
+        seeded.messages,
+        to_key(seeded.last_at)
+    )
+}

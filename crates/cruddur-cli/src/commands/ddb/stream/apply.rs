@@ -1,0 +1,125 @@
+use std::io::{self, Write as _};
+
+use clap::Args;
+use cruddur_core::ddb::Table;
+use cruddur_core::stream::{Applied, Checkpoint, Notice, Sink, StreamRecord, Streams, follow};
+use cruddur_core::{Error, time};
+
+use super::Totals;
+use super::checkpoint::CheckpointFile;
+use crate::app::interrupted;
+use crate::args::Output;
+use crate::context::Context;
+use crate::ui::Ui;
+
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Begin with the oldest record of the stream, not where the last run ended
+    #[arg(long)]
+    from_start: bool,
+}
+
+pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
+    let table = Table::connect(&context.target).await?;
+    let streams = Streams::connect(&context.target).await?;
+    let file = CheckpointFile::of(&context.folder, table.name());
+    let checkpoint = match args.from_start {
+        true => None,
+        false => file.load(&context.ui),
+    };
+    let mut sink = Follower {
+        ui: context.ui,
+        at: streams.at().to_owned(),
+        file,
+        totals: Totals::default(),
+        failed: None,
+    };
+    context.ui.status(format_args!(
+        "following the stream of {} at {}; Ctrl-C ends it",
+        table.name(),
+        streams.at()
+    ));
+    let result = tokio::select! {
+        result = follow(&table, &streams, checkpoint, &mut sink, interrupted()) => result,
+        // The batch in hand is finished, unless someone insists.
+        () = twice() => Err(Error::Interrupted),
+    };
+    if let Some(error) = sink.failed {
+        return Err(error.into());
+    }
+    result?;
+    let mut totals = sink.totals;
+    // Each was told when it happened.
+    totals.failures.clear();
+    match context.ui.output {
+        Output::Jsonl => {}
+        _ => totals.show(context)?,
+    }
+    Err(Error::Interrupted.into())
+}
+
+async fn twice() {
+    interrupted().await;
+    interrupted().await;
+}
+
+/// Keeps the checkpoint, and tells a person what happens.
+struct Follower {
+    ui: Ui,
+    at: String,
+    file: CheckpointFile,
+    totals: Totals,
+    /// Why nothing can be printed any more.
+    failed: Option<io::Error>,
+}
+
+impl Sink for Follower {
+    fn batch(&mut self, records: &[StreamRecord], applied: &Applied) -> Result<(), Error> {
+        self.totals.add(records.len(), applied);
+        for failure in &applied.failures {
+            self.ui.warning(failure);
+        }
+        // Not to grow with the stream.
+        self.totals.failures.clear();
+        self.print(applied).map_err(|error| {
+            self.failed = Some(error);
+            Error::Interrupted
+        })
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.file.save(checkpoint)
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Lost(error) => self
+                .ui
+                .warning(format_args!("{error}; this is tried again until it works")),
+            Notice::Back => self.ui.status(format_args!("{} is back", self.at)),
+            Notice::Replaced => self
+                .ui
+                .status("the table has another stream; following it from its beginning"),
+        }
+    }
+}
+
+impl Follower {
+    fn print(&self, applied: &Applied) -> io::Result<()> {
+        if applied.moved.is_empty() {
+            return Ok(());
+        }
+        match self.ui.output {
+            Output::Jsonl => self.ui.list(&applied.moved, |_| Ok(())),
+            Output::Json => Ok(()),
+            Output::Table => {
+                let mut out = self.ui.out();
+                for group in &applied.moved {
+                    let at = time::to_key(group.last_message_at);
+                    writeln!(out, "moved {} to {at}", group.message_group_uuid)?;
+                }
+                out.flush()
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use clap::Args;
+use cruddur_core::Error;
+use cruddur_core::ddb::Table;
+use cruddur_core::stream::{Applied, Checkpoint, Notice, Sink, StreamRecord, Streams};
+
+use super::Totals;
+use super::checkpoint::CheckpointFile;
+use crate::context::Context;
+
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// Begin with the oldest record of the stream, not where the last run ended
+    #[arg(long)]
+    from_start: bool,
+}
+
+pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
+    let table = Table::connect(&context.target).await?;
+    let streams = Streams::connect(&context.target).await?;
+    let file = CheckpointFile::of(&context.folder, table.name());
+    let checkpoint = match args.from_start {
+        true => None,
+        false => file.load(&context.ui),
+    };
+    let mut sink = Drain {
+        file,
+        totals: Totals::default(),
+    };
+    cruddur_core::stream::drain(&table, &streams, checkpoint, &mut sink).await?;
+    sink.totals.show(context)
+}
+
+struct Drain {
+    file: CheckpointFile,
+    totals: Totals,
+}
+
+impl Sink for Drain {
+    fn batch(&mut self, records: &[StreamRecord], applied: &Applied) -> Result<(), Error> {
+        self.totals.add(records.len(), applied);
+        Ok(())
+    }
+
+    /// Stays before the first record that failed, so that the next run tries
+    /// it again.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        match self.totals.failures.is_empty() {
+            true => self.file.save(checkpoint),
+            false => Ok(()),
+        }
+    }
+
+    fn notice(&mut self, _: Notice) {}
+}

@@ -1,0 +1,84 @@
+//! `cruddur ddb stream`: the table's stream.
+
+mod apply;
+pub mod checkpoint;
+mod drain;
+mod replay;
+mod tail;
+
+use clap::Subcommand;
+use cruddur_core::Error;
+use cruddur_core::stream::{Applied, Failure};
+use serde::Serialize;
+
+use crate::context::Context;
+
+#[derive(Debug, Subcommand)]
+pub enum StreamCommand {
+    /// Keep conversations up to date with new messages until Ctrl-C (pattern E)
+    Apply(apply::ApplyArgs),
+    /// Apply what the stream holds, and end when nothing more comes
+    Drain(drain::DrainArgs),
+    /// Show the changes of the table as they come; changes nothing
+    Tail(tail::TailArgs),
+    /// Apply an event as AWS Lambda receives it
+    Replay(replay::ReplayArgs),
+}
+
+pub async fn run(context: &Context, command: StreamCommand) -> anyhow::Result<()> {
+    match command {
+        StreamCommand::Apply(args) => apply::apply(context, &args).await,
+        StreamCommand::Drain(args) => drain::drain(context, &args).await,
+        StreamCommand::Tail(args) => tail::tail(context, &args).await,
+        StreamCommand::Replay(args) => replay::replay(context, &args).await,
+    }
+}
+
+/// What came of the records so far.
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    records: usize,
+    moved: usize,
+    unchanged: usize,
+    ignored: usize,
+    failures: Vec<Failure>,
+}
+
+impl Totals {
+    fn add(&mut self, records: usize, applied: &Applied) {
+        self.records += records;
+        self.moved += applied.moved.len();
+        self.unchanged += applied.unchanged;
+        self.ignored += applied.ignored;
+        self.failures.extend_from_slice(&applied.failures);
+    }
+
+    /// Prints them, and fails if a record did.
+    fn show(&self, context: &Context) -> anyhow::Result<()> {
+        context.ui.show(self, |out| {
+            use std::io::Write as _;
+            writeln!(
+                out,
+                "{} records: {} groups moved, {} up to date, {} records ignored, {} failed",
+                self.records,
+                self.moved,
+                self.unchanged,
+                self.ignored,
+                self.failures.len()
+            )
+        })?;
+        if self.failures.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Partial {
+            message: format!(
+                "{} of {} records were not applied to {}",
+                self.failures.len(),
+                self.records,
+                context.target.table.value
+            ),
+            not_done: self.failures.iter().map(ToString::to_string).collect(),
+        }
+        .into())
+    }
+}

@@ -1,0 +1,180 @@
+//! `cruddur setup` and what it makes.
+
+use serde_json::json;
+
+use crate::assert_runs;
+use crate::support::TestEnvironment;
+
+/// A pool of its own, named in the environment's variables.
+fn with_pool() -> (TestEnvironment, String) {
+    let mut environment = TestEnvironment::new();
+    let answer = environment.cognito("CreateUserPool", &json!({"PoolName": "test"}));
+    let pool = answer["UserPool"]["Id"].as_str().unwrap().to_owned();
+    environment.set("AWS_COGNITO_USER_POOL_ID", &pool);
+    (environment, pool)
+}
+
+fn add_user(environment: &TestEnvironment, pool: &str, name: &str, handle: Option<&str>) {
+    let mut attributes = vec![json!({"Name": "email", "Value": format!("{name}@example.com")})];
+    if let Some(handle) = handle {
+        attributes.push(json!({"Name": "preferred_username", "Value": handle}));
+    }
+    let body = json!({"UserPoolId": pool, "Username": name, "UserAttributes": attributes});
+    environment.cognito("AdminCreateUser", &body);
+}
+
+#[test]
+fn a_second_setup_changes_nothing() {
+    let environment = TestEnvironment::new();
+    let first = environment.run(&["setup"]).exits(0);
+    let before = environment.items();
+    let second = environment.run(&["setup"]).exits(0);
+    assert!(before == environment.items());
+    let json = environment.run(&["setup", "-o", "json", "-q"]).exits(0);
+    let steps = json.json()["steps"].as_array().unwrap().clone();
+    assert_eq!(steps.len(), 6);
+    assert!(steps.iter().all(|step| step["changed"] == false), "{json}");
+    assert_runs!("setup", [first, second]);
+}
+
+#[test]
+fn ten_setups_at_once_make_one_of_everything() {
+    let environment = TestEnvironment::new();
+    let runs: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..10)
+            .map(|_| scope.spawn(|| environment.run(&["setup", "-q"])))
+            .collect();
+        running.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for run in runs {
+        run.exits(0);
+    }
+    let users = environment.run(&["db", "users", "-o", "json"]).exits(0);
+    assert_eq!(users.json().as_array().unwrap().len(), 3);
+    let messages = environment
+        .run(&[
+            "ddb",
+            "patterns",
+            "get-conversation",
+            "--limit",
+            "1000",
+            "-o",
+            "json",
+        ])
+        .exits(0)
+        .json();
+    let groups = environment
+        .run(&["ddb", "patterns", "list-conversations", "-o", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(groups["count"], 1);
+    let again = environment
+        .run(&["setup", "-q", "-o", "json"])
+        .exits(0)
+        .json();
+    assert!(messages["count"].as_u64().unwrap() >= 40);
+    assert!(
+        again["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|step| step["changed"] == false)
+    );
+}
+
+#[test]
+fn conversations_survive_a_new_database() {
+    let environment = TestEnvironment::new();
+    environment.run(&["setup"]).exits(0);
+    environment.run(&["db", "setup"]).exits(0);
+    let run = environment.run(&["ddb", "patterns", "list-conversations", "-o", "json"]);
+    assert_eq!(run.exits(0).json()["count"], 1);
+}
+
+#[test]
+fn cognito_ids_of_every_page() {
+    let (environment, pool) = with_pool();
+    for number in 0..62 {
+        let name = format!("user-{number}");
+        // The old script crashed on the first one without a handle.
+        let handle = format!("handle-{number}");
+        add_user(&environment, &pool, &name, (number > 0).then_some(&handle));
+    }
+    for handle in ["bayko", "andrewbrown"] {
+        add_user(&environment, &pool, handle, Some(handle));
+    }
+    let listed = environment
+        .run(&["cognito", "list-users", "-o", "json"])
+        .exits(0);
+    assert_eq!(listed.json().as_array().unwrap().len(), 64);
+    let map = environment
+        .run(&["cognito", "list-users", "--map", "-o", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(map.as_object().unwrap().len(), 63);
+
+    environment.run(&["setup"]).exits(0);
+    let users = environment
+        .run(&["db", "users", "-o", "json"])
+        .exits(0)
+        .json();
+    for user in users.as_array().unwrap() {
+        let handle = user["handle"].as_str().unwrap();
+        let expected = map
+            .get(handle)
+            .and_then(|sub| sub.as_str())
+            .unwrap_or("MOCK");
+        assert_eq!(user["cognito_user_id"], expected, "{handle}");
+    }
+    let matched = environment
+        .run(&["db", "update-cognito-user-ids", "-o", "json"])
+        .exits(0)
+        .json();
+    let count = |outcome: &str| {
+        let matched = matched.as_array().unwrap();
+        matched
+            .iter()
+            .filter(|user| user["outcome"] == outcome)
+            .count()
+    };
+    assert_eq!(count("unchanged"), 2);
+    assert_eq!(count("no_such_handle_here"), 61);
+    assert_eq!(count("no_such_handle_there"), 1);
+    assert_eq!(count("no_handle_there"), 1);
+}
+
+#[test]
+fn a_pool_that_does_not_exist() {
+    let mut environment = TestEnvironment::new();
+    environment.set("AWS_COGNITO_USER_POOL_ID", "us-east-1_nothere0");
+    assert_runs!(
+        "no_pool",
+        [environment.run(&["cognito", "list-users"]).exits(6)]
+    );
+}
+
+#[test]
+fn nothing_listens() {
+    let mut environment = TestEnvironment::bare();
+    environment.set("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    environment.set(
+        "CONNECTION_URL",
+        "postgresql://postgres:secret@127.0.0.1:1/cruddur",
+    );
+    environment.set(
+        "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
+        "http://127.0.0.1:1",
+    );
+    environment.set("AWS_COGNITO_USER_POOL_ID", "us-east-1_x");
+    let runs = [
+        environment.run(&["ddb", "list-tables"]).exits(4),
+        environment.run(&["ddb", "scan"]).exits(4),
+        environment.run(&["db", "users"]).exits(4),
+        environment.run(&["cognito", "list-users"]).exits(4),
+        environment.run(&["wait", "--timeout", "1", "ddb"]).exits(4),
+        environment.run(&["setup", "--timeout", "0"]).exits(4),
+        environment.run(&["local", "status"]).exits(4),
+    ];
+    environment.variables.clear();
+    assert_runs!("nothing_listens", runs);
+}
