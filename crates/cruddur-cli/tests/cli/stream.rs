@@ -88,7 +88,10 @@ fn draining_replaying_and_tailing() {
     // Three items and two messages were there; a move writes four records.
     let drained = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
     let totals = drained.exits(0).json();
-    assert_eq!((totals["records"].as_u64(), totals["moved"].as_u64()), (Some(9), Some(1)));
+    assert_eq!(
+        (totals["records"].as_u64(), totals["moved"].as_u64()),
+        (Some(9), Some(1))
+    );
     let expected = (to_key(third.created_at), "third".to_owned());
     let both = [expected.clone(), expected];
     assert_eq!(runtime().block_on(items(&table, &group)), both);
@@ -98,7 +101,10 @@ fn draining_replaying_and_tailing() {
     assert_eq!(again.exits(0).json()["records"], 0);
     let from_start = environment.run(&["ddb", "stream", "drain", "--from-start", "-o", "json"]);
     let totals = from_start.exits(0).json();
-    assert_eq!((totals["records"].as_u64(), totals["moved"].as_u64()), (Some(9), Some(0)));
+    assert_eq!(
+        (totals["records"].as_u64(), totals["moved"].as_u64()),
+        (Some(9), Some(0))
+    );
 
     let mut tail = environment
         .command(&["ddb", "stream", "tail", "--from-start", "-o", "jsonl"])
@@ -126,7 +132,8 @@ fn events_from_files() {
         std::fs::read(format!("{folder}/{name}.json")).unwrap()
     };
     environment.write("cut.json", &event("one-message")[..300]);
-    let replay = |name: &str| environment.run_with_input(&["ddb", "stream", "replay", "-"], &event(name));
+    let replay =
+        |name: &str| environment.run_with_input(&["ddb", "stream", "replay", "-"], &event(name));
     assert_runs!(
         "stream_replay",
         [
@@ -165,8 +172,15 @@ fn messages_of_people_in_the_database() {
     let table = runtime().block_on(connect(&environment));
     let options = SchemaOptions::default();
     runtime().block_on(table.load_schema(&options)).unwrap();
-    let patterns = |arguments: &[&str]| environment.run(&[&["ddb", "patterns"], arguments].concat());
-    let begin = ["create-message-group", "--handle", "andrewbrown", "--with", "bayko"];
+    let patterns =
+        |arguments: &[&str]| environment.run(&[&["ddb", "patterns"], arguments].concat());
+    let begin = [
+        "create-message-group",
+        "--handle",
+        "andrewbrown",
+        "--with",
+        "bayko",
+    ];
     let group = |more: &[&str]| patterns(&[&begin, more].concat());
     assert_eq!(group(&["--dry-run", "Hi"]).exits(0).status, 0);
     let items = group(&["Hi", "-o", "json"]).exits(0).json();
@@ -175,13 +189,30 @@ fn messages_of_people_in_the_database() {
     let twice = group(&["Hi"]).exits(1);
     assert!(twice.stderr.contains(&uuid), "{twice}");
     assert!(twice.stderr.contains("patterns create-message"), "{twice}");
-    let oneself = patterns(&["create-message-group", "--handle", "bayko", "--with", "bayko", "Hi"]);
+    let oneself = patterns(&[
+        "create-message-group",
+        "--handle",
+        "bayko",
+        "--with",
+        "bayko",
+        "Hi",
+    ]);
     oneself.exits(2);
 
-    let write = ["ddb", "patterns", "create-message", "--message-group-uuid", &uuid, "--handle"];
+    let write = [
+        "ddb",
+        "patterns",
+        "create-message",
+        "--message-group-uuid",
+        &uuid,
+        "--handle",
+    ];
     let text = "two\nlines — \"quoted\" 🖖\n";
     let written = environment
-        .run_with_input(&[&write[..], &["bayko", "-", "-o", "json"]].concat(), text.as_bytes())
+        .run_with_input(
+            &[&write[..], &["bayko", "-", "-o", "json"]].concat(),
+            text.as_bytes(),
+        )
         .exits(0)
         .json();
     assert_eq!(written["message"], text);
@@ -189,11 +220,25 @@ fn messages_of_people_in_the_database() {
     let write = |more: &[&str]| environment.run(&[&write[..], more].concat());
     assert!(write(&["bayko", ""]).exits(2).stderr.contains("empty"));
     write(&["nobody", "Hi"]).exits(6);
-    let not_utf8 = ["ddb", "patterns", "create-message", "--handle", "bayko", "-"];
+    let not_utf8 = [
+        "ddb",
+        "patterns",
+        "create-message",
+        "--handle",
+        "bayko",
+        "-",
+    ];
     environment.run_with_input(&not_utf8, b"\xff").exits(1);
     // The seeded group is not there.
     environment
-        .run(&["ddb", "patterns", "create-message", "--handle", "bayko", "Hi"])
+        .run(&[
+            "ddb",
+            "patterns",
+            "create-message",
+            "--handle",
+            "bayko",
+            "Hi",
+        ])
         .exits(6);
 }
 
@@ -258,8 +303,9 @@ fn two_followers_one_of_which_is_killed_every_second_leave_every_group_right() {
             killed += 1;
             victim = start();
         }
-        std::thread::sleep(Duration::from_millis(200));
-        assert_eq!(interrupt(victim), Some(130));
+        // It may not even have heard of signals yet.
+        victim.kill().unwrap();
+        victim.wait().unwrap();
         assert_eq!(interrupt(steady), Some(130));
         (writer.join().unwrap(), killed)
     });
@@ -300,7 +346,9 @@ async fn write_all(table: &Table, groups: &[NewGroup], count: usize) -> Newest {
         });
         for message in futures_util::future::join_all(writes).await {
             let entry = (message.created_at, message.message);
-            let known = newest.entry(message.message_group_uuid).or_insert(entry.clone());
+            let known = newest
+                .entry(message.message_group_uuid)
+                .or_insert(entry.clone());
             if entry.0 > known.0 {
                 *known = entry;
             }
