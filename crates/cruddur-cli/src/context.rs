@@ -76,6 +76,30 @@ impl Context {
     }
 }
 
+impl Context {
+    /// For what is done to one stack and nothing else: its variables beat those
+    /// of the environment, and no flag leads elsewhere.
+    pub fn for_stack(&self, variables: &[(&'static str, String)], quiet: bool) -> Context {
+        let mut inputs = self.inputs.clone();
+        inputs.production = false;
+        inputs.endpoint_url = None;
+        inputs.region = None;
+        inputs.local = None;
+        // libpq's settings are for the server that the environment had in mind.
+        inputs.variables.retain(|name, _| !name.starts_with("PG"));
+        let ours = variables.iter();
+        inputs
+            .variables
+            .extend(ours.map(|(name, value)| ((*name).to_owned(), value.clone())));
+        Context {
+            ui: if quiet { self.ui.quieter() } else { self.ui },
+            target: Target::resolve(inputs.clone()),
+            folder: self.folder.clone(),
+            inputs,
+        }
+    }
+}
+
 /// The addresses of the stack that runs in this folder or above it.
 fn local_stack(folder: &Path, ui: &Ui) -> Option<LocalStack> {
     let dir = StackDir::find(folder)?;

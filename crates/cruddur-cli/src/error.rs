@@ -74,7 +74,8 @@ fn is_closed_pipe(failure: &anyhow::Error) -> bool {
     })
 }
 
-fn status(error: &Error) -> u8 {
+/// The status that a run ends with because of an error.
+pub fn status(error: &Error) -> u8 {
     match error {
         Error::Usage(_) | Error::NotConfigured { .. } => USAGE,
         Error::Refused(_) => REFUSED,
@@ -100,7 +101,7 @@ fn status(error: &Error) -> u8 {
 }
 
 /// The command or setting that mends it, where there is one.
-fn hint(error: &Error, production: bool) -> Option<String> {
+pub fn hint(error: &Error, production: bool) -> Option<String> {
     let prod = if production { " --prod" } else { "" };
     Some(match error {
         Error::NotConfigured { set, .. } => format!("set {set}"),
@@ -169,7 +170,8 @@ fn unreachable(service: Service, production: bool) -> String {
     format!("start one with `cruddur local up --detach`, or point {variable} at yours")
 }
 
-fn credentials(service: Service, production: bool) -> String {
+/// How to come by credentials.
+pub fn credentials(service: Service, production: bool) -> String {
     match service {
         Service::Postgres if production => "check PROD_CONNECTION_URL".to_owned(),
         Service::Postgres => "check the user and the password in CONNECTION_URL".to_owned(),

@@ -46,6 +46,15 @@ impl Ui {
         }
     }
 
+    /// The same, with results, warnings and errors only; those who asked to
+    /// know more still get everything.
+    pub fn quieter(self) -> Ui {
+        Ui {
+            quiet: !self.verbose,
+            ..self
+        }
+    }
+
     /// Says what is going on.
     pub fn status(&self, text: impl Display) {
         if !self.quiet {

@@ -4,6 +4,8 @@
 //! A client costs only what its endpoint needs: no TLS for `http://`, no
 //! look-up of credentials or region outside production.
 
+mod clock;
+
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as Keys;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
@@ -24,6 +26,9 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 pub(crate) use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use chrono::{DateTime, Utc};
+
+pub(crate) use clock::{ServerClock, ahead};
 
 use crate::target::{Credentials, Endpoint, Target};
 use crate::{Error, Result, Service};
@@ -126,11 +131,36 @@ pub(crate) fn retry_config() -> RetryConfig {
         .with_max_backoff(Duration::from_secs(5))
 }
 
+/// For those who want to know how things are now.
+pub(crate) fn few_retries() -> RetryConfig {
+    retry_config().with_max_attempts(2)
+}
+
 pub(crate) fn timeout_config() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_secs(60))
         .build()
+}
+
+/// Finds the credentials that sign requests to `service`, and tells when they
+/// expire, where that is known.
+///
+/// # Errors
+///
+/// [`Error::Credentials`] where none are found, and what else the target lacks.
+pub async fn credentials_expiry(
+    target: &Target,
+    service: Service,
+) -> Result<Option<DateTime<Utc>>> {
+    let connection = Connection::new(target, service).await?;
+    let found = connection.credentials.provide_credentials().await;
+    let found = found.map_err(|error| Error::Credentials {
+        service,
+        at: connection.at,
+        cause: root_cause(&error),
+    })?;
+    Ok(found.expiry().map(DateTime::from))
 }
 
 /// Does not try again where nobody listens: a person who forgot to start the

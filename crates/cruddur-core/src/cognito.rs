@@ -1,14 +1,16 @@
 //! The user pool.
 
+mod add;
+
 use std::collections::HashSet;
 
-use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::error::SdkError;
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
-use chrono::{DateTime, Utc};
+use aws_sdk_cognitoidentityprovider::{Client, Config};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::aws::{self, Connection};
+use crate::aws::{self, Connection, ServerClock};
 use crate::target::Target;
 use crate::{Error, Result, Service};
 
@@ -95,6 +97,25 @@ impl Pool {
         let answer = self.client.list_users().user_pool_id(&self.id).limit(1);
         let answer = answer.send().await;
         answer.map(|_| ()).map_err(|error| self.error(error))
+    }
+
+    /// Like [`Pool::answers`], without the patience of other requests. Tells also
+    /// how far the server's clock is ahead of this machine's, where the server
+    /// says the time; it does even when it refuses the request.
+    pub async fn probe(&self) -> (Result<()>, Option<TimeDelta>) {
+        let clock = ServerClock::default();
+        let answer = self
+            .client
+            .list_users()
+            .user_pool_id(&self.id)
+            .limit(1)
+            .customize()
+            .config_override(Config::builder().retry_config(aws::few_retries()))
+            .interceptor(clock.clone())
+            .send()
+            .await;
+        let answer = answer.map(|_| ()).map_err(|error| self.error(error));
+        (answer, clock.ahead())
     }
 
     /// Every user, of all pages.

@@ -52,6 +52,20 @@ pub fn down(dir: &StackDir, timeout: Duration) -> Result<Down, Error> {
     })
 }
 
+/// Ends the server that a start left behind when it was given up, so that
+/// nothing is left when the caller exits.
+pub fn end_leftover(dir: &StackDir) -> Result<(), Error> {
+    if !dir.path().exists() {
+        return Ok(());
+    }
+    match dir.lock() {
+        Ok(_lock) => postgres::stop_orphan(&dir.data_path(Service::Postgres)),
+        // It is someone else's by now.
+        Err(Error::AlreadyRunning { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The process that holds the lock. It writes its id a moment after taking it.
 fn holder(dir: &StackDir, timeout: Duration) -> Result<Option<u32>, Error> {
     let deadline = Instant::now() + timeout;

@@ -31,7 +31,8 @@ pub enum Status {
     Running(State),
     /// It ended in order.
     Stopped(State),
-    /// Its process ended without a word: `kill -9`, or a power failure.
+    /// Its process ended without a word (`kill -9`, a power failure), or one of
+    /// its services did.
     Died(State),
 }
 
@@ -122,7 +123,9 @@ impl StackDir {
             }
             (Some(pid), _) => Status::Starting { pid },
             (None, None) => Status::Absent,
-            (None, Some(state)) if state.stopped_at.is_some() => Status::Stopped(state),
+            (None, Some(state)) if state.stopped_at.is_some() && state.failure.is_none() => {
+                Status::Stopped(state)
+            }
             (None, Some(state)) => Status::Died(state),
         })
     }

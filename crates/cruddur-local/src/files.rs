@@ -44,17 +44,36 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// Opens a log of mode 0600 for appending. One that has grown past 10 MB
-/// begins anew: a stack may run for months.
+/// How large a log may become. A stack may run for months.
+const MOST_LOGGED: u64 = 10 * 1024 * 1024;
+
+/// Opens a log of mode 0600 for appending; one that has grown too large begins
+/// anew.
 pub(crate) fn open_log(path: &Path) -> Result<File, Error> {
     let open = || {
         let file = private().append(true).open(path)?;
-        if file.metadata()?.len() > 10 * 1024 * 1024 {
-            file.set_len(0)?;
-        }
+        bound(&file)?;
         Ok(file)
     };
     open().map_err(Error::file("write", path))
+}
+
+/// Empties a log that has grown too large, and says so in it. Whoever writes to
+/// it appends, and goes on at the new end.
+pub(crate) fn bound_log(path: &Path) -> io::Result<()> {
+    // A log that nobody has written yet is not made here.
+    if path.exists() {
+        bound(&OpenOptions::new().append(true).open(path)?)?;
+    }
+    Ok(())
+}
+
+fn bound(mut file: &File) -> io::Result<()> {
+    if file.metadata()?.len() > MOST_LOGGED {
+        file.set_len(0)?;
+        writeln!(file, "(the log had passed 10 MB, and begins anew here)")?;
+    }
+    Ok(())
 }
 
 /// The last lines of a file from a byte offset on; none if it cannot be read,
@@ -105,4 +124,27 @@ pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.create(true).mode(0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_has_grown_too_large_begins_anew_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        bound_log(&path).unwrap();
+        assert!(!path.exists());
+        let mut log = open_log(&path).unwrap();
+        writeln!(log, "first").unwrap();
+        bound_log(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first\n");
+        log.set_len(MOST_LOGGED + 1).unwrap();
+        bound_log(&path).unwrap();
+        writeln!(log, "later").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("(the log had passed"), "{text}");
+        assert!(text.ends_with("here)\nlater\n"), "{text}");
+    }
 }

@@ -9,6 +9,7 @@
 //! reads no environment variable: what it needs comes in [`Options`].
 
 mod cognito;
+mod companion;
 mod control;
 mod dir;
 mod dynamodb;
@@ -22,15 +23,22 @@ mod snapshot;
 mod stack;
 mod state;
 mod task;
+mod temporary;
 
 pub use cognito::PoolUser;
-pub use control::{Detached, Down, down, spawn_detached, wait_until_ready};
+pub use companion::Companion;
+pub use control::{Detached, Down, down, end_leftover, spawn_detached, wait_until_ready};
 pub use dir::{StackDir, Status};
 pub use error::Error;
 pub use health::{ServiceHealth, health};
-pub use snapshot::{Snapshot, reset, snapshot_list, snapshot_restore, snapshot_save};
+pub use postgres::installed_postgres;
+pub use snapshot::{
+    Snapshot, reset, snapshot_check, snapshot_check_new, snapshot_list, snapshot_restore,
+    snapshot_save,
+};
 pub use stack::{Exit, Options, Progress, Stack, Step, start};
 pub use state::{Cognito, DynamoDb, Postgres, Service, State};
+pub use temporary::TemporaryFolder;
 
 /// The region the local services answer for. The Cognito engine knows no other
 /// when it is reached by a loopback address.

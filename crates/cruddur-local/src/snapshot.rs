@@ -32,6 +32,32 @@ const DATA: [&str; 6] = [
     "postgres",
 ];
 
+/// Whether a snapshot of this name can be made, for those who have a stack to
+/// end first.
+pub fn snapshot_check_new(dir: &StackDir, name: &str) -> Result<(), Error> {
+    if folder_of(dir, name)?.exists() {
+        return Err(Error::SnapshotExists {
+            name: name.to_owned(),
+        });
+    }
+    if !dir.path().exists() {
+        return Err(Error::NotRunning {
+            folder: dir.path().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether there is a snapshot of this name.
+pub fn snapshot_check(dir: &StackDir, name: &str) -> Result<(), Error> {
+    if folder_of(dir, name)?.is_dir() {
+        return Ok(());
+    }
+    Err(Error::NoSnapshot {
+        name: name.to_owned(),
+    })
+}
+
 /// Keeps the data of a stopped stack under a name.
 pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
     let target = folder_of(dir, name)?;
@@ -55,12 +81,8 @@ pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
 
 /// Puts the data of a stopped stack back as it was under a name.
 pub fn snapshot_restore(dir: &StackDir, name: &str) -> Result<(), Error> {
+    snapshot_check(dir, name)?;
     let source = folder_of(dir, name)?;
-    if !source.is_dir() {
-        return Err(Error::NoSnapshot {
-            name: name.to_owned(),
-        });
-    }
     dir.prepare()?;
     let _lock = dir.lock()?;
     // Copied first, so that a full disk leaves the data as it is.

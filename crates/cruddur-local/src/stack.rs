@@ -1,6 +1,7 @@
 //! A running stack, from its start to its end.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use chrono::Utc;
 
@@ -26,6 +27,9 @@ pub struct Options {
     pub search_path: Option<OsString>,
     /// Whom a new Cognito pool begins with.
     pub pool_users: Vec<PoolUser>,
+    /// Whether the data has to survive a power failure. That of a stack for one
+    /// test run has not.
+    pub durable: bool,
 }
 
 impl Default for Options {
@@ -36,6 +40,7 @@ impl Default for Options {
             cognito_port: 9229,
             search_path: None,
             pool_users: Vec::new(),
+            durable: true,
         }
     }
 }
@@ -82,6 +87,7 @@ pub struct Stack {
     dynamodb: Task,
     cognito: Task,
     postgres: Server,
+    logs: tokio::task::JoinHandle<()>,
     // Last, so that it is given up after everything above.
     _lock: Lock,
 }
@@ -160,7 +166,7 @@ pub async fn start(
         blocking(Service::Postgres, move || {
             let programs = postgres::find(search_path.as_deref(), &folder)?;
             postgres::stop_orphan(&folder)?;
-            let cluster = Cluster::open(&dir, &programs)?;
+            let cluster = Cluster::open(&dir, &programs, options.durable)?;
             Ok((programs, cluster))
         })
         .await?
@@ -177,6 +183,7 @@ pub async fn start(
         pid: std::process::id(),
         started_at: Utc::now(),
         stopped_at: None,
+        failure: None,
         region: REGION.to_owned(),
         dynamodb: dynamodb_state,
         postgres: Postgres {
@@ -195,6 +202,7 @@ pub async fn start(
 
     dir.write_state(&state)?;
     Ok(Stack {
+        logs: tokio::spawn(keep_logs_short(dir.clone())),
         dir,
         state,
         dynamodb,
@@ -231,6 +239,8 @@ impl Stack {
             Service::Postgres => files::tail(&self.dir.service_log_path(service), 0, 20),
             _ => Vec::new(),
         };
+        // For `status`, once this process has ended.
+        self.state.failure = Some(format!("{service} ended: {reason}"));
         Exit {
             service,
             reason,
@@ -239,16 +249,52 @@ impl Stack {
     }
 
     /// Ends every service in order, and notes that it was in order.
-    pub async fn stop(mut self) -> Result<(), Error> {
+    pub async fn stop(self) -> Result<(), Error> {
+        self.stop_telling(|_| ()).await
+    }
+
+    /// The same, and tells of each service once it has ended.
+    pub async fn stop_telling(mut self, ended: impl Fn(Service)) -> Result<(), Error> {
         let Stack {
             dynamodb,
             cognito,
             postgres,
             ..
         } = &mut self;
-        tokio::join!(dynamodb.stop(), cognito.stop(), postgres.stop());
+        tokio::join!(
+            async {
+                dynamodb.stop().await;
+                ended(Service::DynamoDb);
+            },
+            async {
+                cognito.stop().await;
+                ended(Service::Cognito);
+            },
+            async {
+                postgres.stop().await;
+                ended(Service::Postgres);
+            },
+        );
         self.state.stopped_at = Some(Utc::now());
         self.dir.write_state(&self.state)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.logs.abort();
+    }
+}
+
+/// Looks at the logs from time to time. Each is one file and begins anew when it
+/// is too large.
+async fn keep_logs_short(dir: StackDir) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        for path in [dir.log_path(), dir.service_log_path(Service::Postgres)] {
+            // Nothing is lost but disk space; the next look may have more luck.
+            let _ = files::bound_log(&path);
+        }
     }
 }
 

@@ -48,6 +48,9 @@ pub struct State {
     /// When it ended in order. None while it runs, and for ever if it died.
     #[serde(default)]
     pub stopped_at: Option<DateTime<Utc>>,
+    /// The service that ended by itself and took the stack with it, and how.
+    #[serde(default)]
+    pub failure: Option<String>,
     /// The region the services answer for.
     pub region: String,
     /// DynamoDB and its Streams.

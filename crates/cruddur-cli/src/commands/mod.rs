@@ -4,6 +4,7 @@ mod cognito;
 mod completions;
 mod db;
 mod ddb;
+mod doctor;
 mod local;
 mod setup;
 mod target;
@@ -22,6 +23,8 @@ pub enum Command {
     Setup(setup::SetupArgs),
     /// Show what a run talks to, and why
     Target(target::TargetArgs),
+    /// Check what a run needs, and say what mends it; changes nothing
+    Doctor(doctor::DoctorArgs),
     /// Wait until the servers answer
     Wait(wait::WaitArgs),
     /// The messages table in DynamoDB
@@ -43,7 +46,7 @@ pub enum Command {
 impl Command {
     /// Whether the command serves others, so that threads are worth having.
     pub fn serves(&self) -> bool {
-        matches!(self, Command::Local(local::LocalCommand::Up(_)))
+        matches!(self, Command::Local(command) if command.serves())
     }
 
     /// Whether Ctrl-C may simply drop the command's work. The others see to
@@ -51,10 +54,11 @@ impl Command {
     pub fn ends_by_itself(&self) -> bool {
         use ddb::DdbCommand::Stream;
         use ddb::stream::StreamCommand::Apply;
-        use local::LocalCommand::{Exec, Up};
+        use local::LocalCommand::{Exec, Reset, Snapshot, Up};
         !matches!(
             self,
-            Command::Local(Up(_) | Exec(_)) | Command::Ddb(Stream(Apply(_)))
+            Command::Local(Up(_) | Exec(_) | Reset(_) | Snapshot(_))
+                | Command::Ddb(Stream(Apply(_)))
         )
     }
 }
@@ -64,6 +68,7 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode
     match command {
         Command::Setup(args) => setup::setup(context, &args).await,
         Command::Target(args) => target::target(context, &args),
+        Command::Doctor(args) => return doctor::doctor(context, &args).await,
         Command::Wait(args) => wait::wait(context, &args).await,
         Command::Ddb(command) => ddb::run(context, command).await,
         Command::Db(command) => db::run(context, command).await,

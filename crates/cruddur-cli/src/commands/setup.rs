@@ -72,14 +72,29 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
 
     let table = Table::connect(&context.target).await?;
     let mut steps = Steps::new(context);
-    set_up_database(&mut steps, &database).await?;
-    set_up_cognito_ids(&mut steps, &database).await?;
-    set_up_messages(&mut steps, &database, &table).await?;
+    create_missing(&mut steps, &database, &table).await?;
     let summary = summarize(context, &database, &table, steps.done).await?;
     context
         .ui
         .show(&summary, |out| show(context, out, &summary))?;
     Ok(())
+}
+
+/// The same for servers that are known to answer, without a word on stdout.
+pub async fn fill(context: &Context) -> anyhow::Result<()> {
+    let database = Database::connect(&context.target)?;
+    let table = Table::connect(&context.target).await?;
+    create_missing(&mut Steps::new(context), &database, &table).await
+}
+
+async fn create_missing(
+    steps: &mut Steps<'_>,
+    database: &Database,
+    table: &Table,
+) -> anyhow::Result<()> {
+    set_up_database(steps, database).await?;
+    set_up_cognito_ids(steps, database).await?;
+    set_up_messages(steps, database, table).await
 }
 
 /// The steps so far, each told as soon as it is done.

@@ -88,7 +88,8 @@ fn shown<T>(
     }
 }
 
-fn describe(credentials: &Credentials) -> (Option<String>, String) {
+/// Where credentials come from, and why from there.
+pub fn describe(credentials: &Credentials) -> (Option<String>, String) {
     let (value, why) = match credentials {
         Credentials::Environment => (Some("the environment's"), "AWS_ACCESS_KEY_ID"),
         Credentials::Dummy => (Some("dummy"), "the endpoint is not AWS"),

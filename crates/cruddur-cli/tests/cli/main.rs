@@ -6,6 +6,9 @@ mod support;
 
 mod db;
 mod ddb;
+mod doctor;
+mod local;
+mod local_killed;
 mod setup;
 mod stream;
 mod tree;

@@ -192,7 +192,7 @@ impl Database {
     }
 
     /// Runs `work` on a database that is not the one in question.
-    async fn maintain<T: Send + 'static>(
+    pub(super) async fn maintain<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Client) -> Result<T, Problem> + Clone + Send + 'static,
     ) -> Result<T> {

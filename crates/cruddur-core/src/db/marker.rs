@@ -26,6 +26,37 @@ impl Database {
     pub async fn environment(&self) -> Result<Option<Environment>> {
         self.with(|client| Ok(read(client)?)).await
     }
+
+    /// Whether it is right to be here, by what the database says it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] for production's database without `--prod`, and
+    /// [`Error::Failed`] for development's with it.
+    pub fn suits(&self, environment: Environment) -> Result<()> {
+        if !self.is_production() {
+            return self.unless_production(Some(environment));
+        }
+        match environment {
+            Environment::Production => Ok(()),
+            Environment::Development => Err(Error::Failed(format!(
+                "database {} at {} is marked as development, and --prod was given",
+                self.name(),
+                self.at()
+            ))),
+        }
+    }
+
+    fn unless_production(&self, environment: Option<Environment>) -> Result<()> {
+        if environment != Some(Environment::Production) {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "database {} at {} is marked as production, and --prod was not given",
+            self.name(),
+            self.at()
+        )))
+    }
 }
 
 pub(super) fn read(
@@ -45,15 +76,10 @@ pub(super) fn read(
 
 /// Stops what would change production's database without `--prod`.
 pub(super) fn guard(client: &mut impl GenericClient, database: &Database) -> Result<(), Problem> {
-    if database.is_production() || read(client)? != Some(Environment::Production) {
+    if database.is_production() {
         return Ok(());
     }
-    Err(Error::Refused(format!(
-        "database {} at {} is marked as production, and --prod was not given",
-        database.name(),
-        database.at()
-    ))
-    .into())
+    Ok(database.unless_production(read(client)?)?)
 }
 
 /// Writes the marker, unless there is one.

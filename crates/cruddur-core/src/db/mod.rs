@@ -2,11 +2,13 @@
 //!
 //! Queries live in `sql/`, one a file, and are compiled in.
 
+mod add_user;
 pub mod admin;
 mod client;
 pub mod cognito_ids;
 pub mod marker;
 pub mod script;
+pub mod server;
 mod statements;
 mod tls;
 mod url;

@@ -1,8 +1,8 @@
 //! The client of DynamoDB Streams, and the few calls that following needs.
 
 use aws_sdk_dynamodb::types::StreamViewType;
-use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{Shard as SdkShard, ShardIteratorType};
+use aws_sdk_dynamodbstreams::{Client, Config};
 
 use super::checkpoint::Position;
 use super::record::StreamRecord;
@@ -86,6 +86,29 @@ impl Streams {
     /// The endpoint's address, as errors name it.
     pub fn at(&self) -> &str {
         &self.at
+    }
+
+    /// Asks for a stream of a table, to see whether the endpoint answers; whether
+    /// the table is there or has one does not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`] and whatever else stands in the way.
+    pub async fn answers(&self, table: &str) -> Result<()> {
+        let answer = self
+            .client
+            .list_streams()
+            .table_name(table)
+            .limit(1)
+            .customize()
+            .config_override(Config::builder().retry_config(aws::few_retries()))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if aws::code_of(&error) == Some("ResourceNotFoundException") => Ok(()),
+            Err(error) => Err(self.error(error)),
+        }
     }
 
     /// Every shard of a stream, to the last page; `None` where it is gone.

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::item::Item;
 use cruddur_core::ddb::scan::ScanOptions;
@@ -87,6 +90,30 @@ pub async fn no_table() -> TestTable {
 pub async fn table() -> TestTable {
     let table = no_table().await;
     table.load_schema(&SchemaOptions::default()).await.unwrap();
+    table
+}
+
+/// An empty table with the same keys and without index and stream, for tests
+/// that write much: DynamoDB Local takes a second for 25 items of a table with a
+/// stream once its streams hold some ten thousand records, of whatever table.
+pub async fn plain_table() -> TestTable {
+    let table = no_table().await;
+    let mut request = client()
+        .create_table()
+        .table_name(table.name())
+        .billing_mode(BillingMode::PayPerRequest);
+    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let key = KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind);
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S);
+        request = request
+            .key_schema(key.build().unwrap())
+            .attribute_definitions(attribute.build().unwrap());
+    }
+    request.send().await.unwrap();
     table
 }
 

@@ -127,6 +127,11 @@ async fn every_mode_meets_every_certificate() {
     for parameters in ["sslmode=require", &require_ca, &ca, &full, "sslmode=prefer"] {
         server.ends(parameters, Ok(())).await;
     }
+    for (parameters, tls) in [(full.as_str(), Some("TLSv1.3")), ("sslmode=disable", None)] {
+        let url = ConnectionUrl::parse(&server.url(parameters), "URL").unwrap();
+        let probe = Database::new(url).probe().await.unwrap();
+        assert_eq!(probe.server.tls.as_deref(), tls, "{parameters}");
+    }
     server
         .ends("sslmode=verify-full", Err("not trusted here"))
         .await;

@@ -8,7 +8,7 @@ use cruddur_core::ddb::batch::{Request, WriteOptions};
 use cruddur_core::ddb::item::Item;
 use futures_util::stream;
 
-use crate::dynamodb::{IMPATIENT, all_items, endpoint, key, table, table_at};
+use crate::dynamodb::{IMPATIENT, all_items, endpoint, key, plain_table, table_at};
 use crate::fault_proxy::{Fault, FaultProxy};
 
 fn item(pk: &str, sk: &str, text: &str) -> Item {
@@ -34,7 +34,7 @@ fn puts(items: &[Item]) -> Vec<Request> {
 
 #[tokio::test]
 async fn a_thousand_items_are_written_and_deleted() {
-    let table = table().await;
+    let table = plain_table().await;
     let items = numbered(1_010);
     let mut seen = 0;
     let options = WriteOptions::default();
@@ -59,7 +59,7 @@ async fn a_thousand_items_are_written_and_deleted() {
 
 #[tokio::test]
 async fn the_last_of_several_with_one_key_wins() {
-    let table = table().await;
+    let table = plain_table().await;
     let mut requests = Vec::new();
     for round in 0..40 {
         for n in 0..7 {
@@ -115,7 +115,7 @@ async fn what_is_handed_back_or_refused_is_sent_again() {
         },
     ];
     for (number, plan) in plans.into_iter().enumerate() {
-        let table = table().await;
+        let table = plain_table().await;
         let proxy = FaultProxy::start(endpoint(), plan).await;
         let items = numbered(260);
         let written = table_at(&proxy.url, table.name())
@@ -138,7 +138,7 @@ async fn what_is_handed_back_or_refused_is_sent_again() {
 
 #[tokio::test]
 async fn it_gives_up_where_nothing_is_taken_for_too_long() {
-    let table = table().await;
+    let table = plain_table().await;
     let proxy = FaultProxy::start(endpoint(), |n, _| {
         if n < 2 {
             Fault::None
@@ -173,7 +173,7 @@ async fn it_gives_up_where_nothing_is_taken_for_too_long() {
 
 #[tokio::test]
 async fn one_bad_item_is_found_among_its_batch() {
-    let table = table().await;
+    let table = plain_table().await;
     let mut items = numbered(30);
     // The engine refuses a batch for an empty key; limits.rs would have seen it.
     items[7].insert("sk".into(), AttributeValue::S(String::new()));
@@ -196,7 +196,7 @@ async fn one_bad_item_is_found_among_its_batch() {
 
 #[tokio::test]
 async fn large_items_share_a_call_only_as_far_as_they_fit() {
-    let table = table().await;
+    let table = plain_table().await;
     let proxy = FaultProxy::start(endpoint(), |_, _| Fault::None).await;
     let text = "\u{1}".repeat(390_000);
     let items: Vec<_> = (0..12)
@@ -236,7 +236,7 @@ async fn no_table_and_no_server_are_said_as_such() {
 
 #[tokio::test]
 async fn nothing_is_pulled_faster_than_it_is_taken() {
-    let table = table().await;
+    let table = plain_table().await;
     let proxy = FaultProxy::start(endpoint(), |_, _| {
         Fault::Exception("ProvisionedThroughputExceededException")
     })

@@ -5,7 +5,7 @@ use cruddur_core::ddb::Table;
 use cruddur_core::ddb::import::{ImportOptions, Imported, OnError};
 use cruddur_core::ddb::json::{parse_typed, write_typed};
 
-use crate::dynamodb::{all_items, endpoint, no_table, table, table_at};
+use crate::dynamodb::{all_items, endpoint, no_table, plain_table, table_at};
 use crate::fault_proxy::{Fault, FaultProxy};
 
 fn options(on_error: OnError) -> ImportOptions {
@@ -30,7 +30,7 @@ const EVERY_TYPE: &str = r#"{"pk":{"S":"MSG#1"},"sk":{"S":"1"},"big":{"N":"12345
 
 #[tokio::test]
 async fn every_type_comes_back_exactly() {
-    let table = table().await;
+    let table = plain_table().await;
     import(&table, EVERY_TYPE, OnError::Stop)
         .await
         .into_result("-", OnError::Stop)
@@ -50,14 +50,14 @@ async fn every_type_comes_back_exactly() {
         assert!(first.contains(exact), "{first}");
     }
     // What was printed is read back as the very same items.
-    let other = crate::dynamodb::table().await;
+    let other = crate::dynamodb::plain_table().await;
     import(&other, first, OnError::Stop).await;
     assert_eq!(all_items(&other).await, items);
 }
 
 #[tokio::test]
 async fn an_export_to_s3_and_odd_white_space_are_read() {
-    let table = table().await;
+    let table = plain_table().await;
     let text = "\u{feff}{\"Item\":{\"pk\":{\"S\":\"MSG#1\"},\"sk\":{\"S\":\"1\"}}}\r\n\n  \n {\"pk\":{\"S\":\"MSG#1\"},\"sk\":{\"S\":\"2\"}}";
     let imported = import(&table, text, OnError::Stop)
         .await
@@ -68,7 +68,7 @@ async fn an_export_to_s3_and_odd_white_space_are_read() {
 
 #[tokio::test]
 async fn a_bad_line_stops_it_with_all_before_and_none_after() {
-    let table = table().await;
+    let table = plain_table().await;
     let text = format!("{}{{\"pk\":\n{}", lines(0..499), lines(600..700));
     let imported = import(&table, text, OnError::Stop).await;
     assert_eq!((imported.written, imported.bad[0].line), (499, 500));
@@ -85,7 +85,7 @@ async fn a_bad_line_stops_it_with_all_before_and_none_after() {
 
 #[tokio::test]
 async fn or_the_rest_goes_on_and_each_is_named() {
-    let table = table().await;
+    let table = plain_table().await;
     let text = format!(
         "nonsense\n{}{{\"pk\":{{\"S\":\"1\"}}}}\n{}",
         lines(0..30),
@@ -103,7 +103,7 @@ async fn or_the_rest_goes_on_and_each_is_named() {
 
 #[tokio::test]
 async fn a_first_line_that_is_bad_is_an_error_of_its_own() {
-    let table = table().await;
+    let table = plain_table().await;
     for (text, expected) in [
         (b"\x1f\x8b\x08rest".to_vec(), "compressed"),
         (b"{\"pk\":\"\xff\"}".to_vec(), "UTF-8"),
@@ -130,7 +130,7 @@ async fn a_first_line_that_is_bad_is_an_error_of_its_own() {
 
 #[tokio::test]
 async fn a_line_that_is_far_too_long_is_skipped_whole() {
-    let table = table().await;
+    let table = plain_table().await;
     let text = format!("{}\n{}", "x".repeat(9_000_000), lines(0..3));
     let imported = import(&table, text, OnError::Continue).await;
     assert_eq!((imported.written, imported.bad_total), (3, 1));
@@ -138,7 +138,7 @@ async fn a_line_that_is_far_too_long_is_skipped_whole() {
 
 #[tokio::test]
 async fn many_bad_lines_are_counted_and_not_kept() {
-    let table = table().await;
+    let table = plain_table().await;
     let imported = import(&table, "x\n".repeat(5_000), OnError::Continue).await;
     assert_eq!((imported.bad.len(), imported.bad_total), (100, 5_000));
     let Err(Error::Partial { not_done, .. }) = imported.into_result("f", OnError::Continue) else {
@@ -149,7 +149,7 @@ async fn many_bad_lines_are_counted_and_not_kept() {
 
 #[tokio::test]
 async fn a_dry_run_reads_and_writes_nothing() {
-    let table = table().await;
+    let table = plain_table().await;
     let source = BufReader::new(Cursor::new(format!("{}x\n", lines(0..40))));
     let dry = ImportOptions {
         dry_run: true,
@@ -163,7 +163,7 @@ async fn a_dry_run_reads_and_writes_nothing() {
 
 #[tokio::test]
 async fn nothing_is_lost_when_the_table_is_busy() {
-    let table = table().await;
+    let table = plain_table().await;
     let proxy = FaultProxy::start(endpoint(), |n, _| match n % 5 {
         0 => Fault::Exception("ProvisionedThroughputExceededException"),
         1 => Fault::HandBack(3),

@@ -9,7 +9,7 @@ use cruddur_core::ddb::item::Item;
 use cruddur_core::ddb::scan::{ScanOptions, Scanned};
 use futures_util::stream;
 
-use crate::dynamodb::{IMPATIENT, endpoint, key, table, table_at};
+use crate::dynamodb::{IMPATIENT, endpoint, key, plain_table, table_at};
 use crate::fault_proxy::{Fault, FaultProxy};
 
 async fn fill(table: &Table, count: usize) {
@@ -46,7 +46,7 @@ async fn scan(table: &Table, options: &ScanOptions) -> Result<(Vec<Item>, Scanne
 
 #[tokio::test]
 async fn every_item_comes_once_with_any_number_of_segments() {
-    let table = table().await;
+    let table = plain_table().await;
     fill(&table, 5_000).await;
     for segments in [None, Some(1), Some(2), Some(7), Some(50)] {
         let options = ScanOptions {
@@ -63,7 +63,7 @@ async fn every_item_comes_once_with_any_number_of_segments() {
 
 #[tokio::test]
 async fn a_limit_counts_results_and_tells_whether_there_are_more() {
-    let table = table().await;
+    let table = plain_table().await;
     fill(&table, 1_500).await;
     for segments in [None, Some(3)] {
         for (limit, items, cut) in [
@@ -91,7 +91,7 @@ async fn a_limit_counts_results_and_tells_whether_there_are_more() {
 
 #[tokio::test]
 async fn a_sink_that_has_enough_ends_the_scan() {
-    let table = table().await;
+    let table = plain_table().await;
     fill(&table, 3_000).await;
     let mut pages = 0;
     let scanned = table
@@ -111,7 +111,7 @@ async fn a_sink_that_has_enough_ends_the_scan() {
 
 #[tokio::test]
 async fn a_busy_table_is_waited_for() {
-    let table = table().await;
+    let table = plain_table().await;
     fill(&table, 3_000).await;
     let proxy = FaultProxy::start(endpoint(), |n, _| match n % 5 {
         4 => Fault::Empty,
@@ -129,7 +129,7 @@ async fn a_busy_table_is_waited_for() {
 
 #[tokio::test]
 async fn but_not_for_ever() {
-    let table = table().await;
+    let table = plain_table().await;
     let proxy = FaultProxy::start(endpoint(), |_, _| Fault::Exception("ThrottlingException")).await;
     let through_proxy = table_at(&proxy.url, table.name()).await;
     let options = ScanOptions {

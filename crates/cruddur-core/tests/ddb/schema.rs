@@ -192,6 +192,41 @@ async fn another_key_schema_is_named_difference_by_difference() {
 }
 
 #[tokio::test]
+async fn a_probe_tells_of_each_part_and_changes_nothing() {
+    let table = no_table().await;
+    let probe = table.probe().await;
+    assert!(probe.table.unwrap().is_none());
+    let clock = probe.clock.unwrap();
+    assert!(clock.abs() < chrono::TimeDelta::seconds(2), "{clock}");
+    client()
+        .create_table()
+        .table_name(table.name())
+        .key_schema(key("pk", KeyType::Hash))
+        .attribute_definitions(attribute("pk", ScalarAttributeType::S))
+        .stream_specification(stream(StreamViewType::KeysOnly))
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .unwrap();
+    let report = table.probe().await.table.unwrap().unwrap();
+    assert_eq!(report.status, "ACTIVE");
+    let ends = |result: Result<String, Error>, end: &str| {
+        let error = result.unwrap_err().to_string();
+        assert!(error.ends_with(end), "{error}");
+    };
+    let keys = report.keys.map(|()| String::new());
+    ends(keys, "its sort key is missing, not sk");
+    ends(report.index, "lacks the index message-group-sk-index");
+    ends(report.stream, "its stream carries KEYS_ONLY, not NEW_IMAGE");
+    let whole = no_table().await;
+    whole.load_schema(&SchemaOptions::default()).await.unwrap();
+    let report = whole.probe().await.table.unwrap().unwrap();
+    assert!(report.keys.is_ok());
+    assert_eq!(report.index.unwrap(), "ACTIVE");
+    assert_eq!(report.stream.unwrap(), "NEW_IMAGE");
+}
+
+#[tokio::test]
 async fn a_table_without_a_sort_key_differs() {
     let table = no_table().await;
     client()

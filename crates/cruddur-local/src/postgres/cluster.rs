@@ -20,11 +20,17 @@ pub(crate) struct Cluster {
     pub(crate) folder: PathBuf,
     pub(crate) password: String,
     pub(crate) account: Option<Account>,
+    /// Whether its data has to survive a power failure.
+    pub(crate) durable: bool,
 }
 
 impl Cluster {
     /// Opens the cluster, or makes one if there is none.
-    pub(crate) fn open(dir: &StackDir, programs: &Programs) -> Result<Cluster, Error> {
+    pub(crate) fn open(
+        dir: &StackDir,
+        programs: &Programs,
+        durable: bool,
+    ) -> Result<Cluster, Error> {
         let folder = dir.data_path(Service::Postgres);
         let account = Account::needed(&folder);
         let there = folder.join("PG_VERSION").exists();
@@ -51,6 +57,7 @@ impl Cluster {
             folder,
             password,
             account,
+            durable,
         };
         if !there {
             cluster.init(programs)?;
@@ -96,7 +103,9 @@ impl Cluster {
             return Err(failed(&output.stderr));
         }
         fs::rename(&unfinished, &self.folder).map_err(Error::file("create", &self.folder))?;
-        sync_later(parent);
+        if self.durable {
+            sync_later(self.folder.clone());
+        }
         Ok(())
     }
 
@@ -125,23 +134,25 @@ impl Cluster {
 /// Puts a new cluster on the disk, in the background: to wait for it would be
 /// most of the first start on a busy machine, and until it is done a power
 /// failure costs no more than what was written in these few seconds.
-fn sync_later(folder: &Path) {
-    let Ok(file) = fs::File::open(folder) else {
-        return;
-    };
-    std::thread::spawn(move || {
-        // SAFETY: the descriptor is open as long as `file` lives.
-        #[cfg(target_os = "linux")]
-        unsafe {
-            libc::syncfs(std::os::fd::AsRawFd::as_raw_fd(&file))
-        };
-        // SAFETY: sync takes nothing and cannot fail.
-        #[cfg(not(target_os = "linux"))]
-        unsafe {
-            libc::sync()
-        };
-        drop(file);
-    });
+///
+/// File by file: a process cannot end while one of its threads waits for a whole
+/// file system.
+fn sync_later(folder: PathBuf) {
+    std::thread::spawn(move || sync(&folder));
+}
+
+/// Best effort, as any of it may be gone by now.
+fn sync(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sync(&entry.path());
+        } else if let Ok(file) = fs::File::open(entry.path()) {
+            let _ = file.sync_all();
+        }
+    }
+    if let Ok(folder) = fs::File::open(path) {
+        let _ = folder.sync_all();
+    }
 }
 
 fn failed(stderr: &[u8]) -> Error {

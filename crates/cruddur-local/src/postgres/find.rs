@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::Error;
+use crate::{Error, Service, StackDir};
 
 /// The folder of one PostgreSQL installation's server programs.
 #[derive(Debug, Clone)]
@@ -35,6 +35,17 @@ pub(crate) fn find(search_path: Option<&OsStr>, cluster: &Path) -> Result<Progra
     let needed = crate::files::read_if_there(&cluster.join("PG_VERSION"))?
         .map(|text| text.trim().to_owned());
     choose(folders(search_path), needed.as_deref(), cluster)
+}
+
+/// The version of the PostgreSQL server programs that a stack in `dir` would be
+/// started with.
+///
+/// # Errors
+///
+/// [`Error::NoPostgres`] and [`Error::OtherPostgres`].
+pub fn installed_postgres(dir: &StackDir, search_path: Option<&OsStr>) -> Result<String, Error> {
+    let programs = find(search_path, &dir.data_path(Service::Postgres))?;
+    Ok(programs.version)
 }
 
 fn choose(

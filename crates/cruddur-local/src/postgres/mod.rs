@@ -8,6 +8,7 @@ mod server;
 
 pub(crate) use cluster::{Cluster, USER};
 pub(crate) use find::find;
+pub use find::installed_postgres;
 pub(crate) use orphan::stop_orphan;
 pub(crate) use server::Server;
 

@@ -87,13 +87,19 @@ impl Server {
         self.process.ended.clone()
     }
 
-    /// Ends the server in order, and faster if it does not obey.
+    /// Ends the server in order, or, where that takes long (it has much to put
+    /// on the disk), as it is: the next start finds everything in its log.
     pub(crate) async fn stop(&self) {
-        for (signal, patience) in [(libc::SIGINT, 10), (libc::SIGQUIT, 3), (libc::SIGKILL, 3)] {
+        let steps = [
+            (libc::SIGINT, 700),
+            (libc::SIGQUIT, 3_000),
+            (libc::SIGKILL, 3_000),
+        ];
+        for (signal, patience) in steps {
             self.process.signal(signal);
             let mut ended = self.ended();
             let waiting = ended.wait_for(Option::is_some);
-            if timeout(Duration::from_secs(patience), waiting)
+            if timeout(Duration::from_millis(patience), waiting)
                 .await
                 .is_ok()
             {
@@ -153,6 +159,9 @@ fn command(
         "log_destination=stderr",
     ] {
         command.args(["-c", setting]);
+    }
+    if !cluster.durable {
+        command.args(["-c", "fsync=off"]);
     }
     command
         .env_clear()

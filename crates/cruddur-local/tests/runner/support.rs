@@ -23,6 +23,7 @@ pub fn options() -> Options {
             user("andrewbrown", "Andrew Brown"),
             user("bayko", "Andrew Bayko"),
         ],
+        durable: true,
     }
 }
 

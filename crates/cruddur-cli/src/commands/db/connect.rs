@@ -20,6 +20,10 @@ const SYSTEM_CERTIFICATES: [&str; 4] = [
     "/opt/homebrew/etc/ca-certificates/cert.pem",
 ];
 
+/// How to come by psql.
+pub const INSTALL_PSQL: &str = "get it with `apt install postgresql-client` (Debian, Ubuntu), \
+     `dnf install postgresql` (Fedora) or `brew install libpq` (macOS)";
+
 #[derive(Debug, Args)]
 pub struct ConnectArgs {
     /// Arguments for psql, such as -- -c 'select 1'
@@ -45,9 +49,7 @@ pub fn connect(context: &Context, args: &ConnectArgs) -> anyhow::Result<()> {
     }
     let error = command.exec();
     let message = if error.kind() == ErrorKind::NotFound {
-        "psql is not installed; get it with `apt install postgresql-client` (Debian, Ubuntu), \
-         `dnf install postgresql` (Fedora) or `brew install libpq` (macOS)"
-            .to_owned()
+        format!("psql is not installed; {INSTALL_PSQL}")
     } else {
         format!("psql cannot be started: {error}")
     };

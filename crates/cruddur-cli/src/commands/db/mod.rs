@@ -11,6 +11,8 @@ mod setup;
 mod update_cognito_user_ids;
 mod users;
 
+pub use connect::INSTALL_PSQL;
+
 use clap::{Args, Subcommand};
 use cruddur_core::db::Database;
 use cruddur_core::db::admin::Contents;

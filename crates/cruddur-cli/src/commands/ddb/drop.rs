@@ -43,11 +43,11 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
         dry_run: args.dry.dry_run,
         ..DropOptions::default()
     };
-    if (context.target.production || options.dry_run)
-        && announce(context, &table).await?
-        && !options.dry_run
-    {
-        args.confirmation.require(context, table.name())?;
+    if context.target.production || options.dry_run {
+        let there = announce(context, &table).await?;
+        if there && !options.dry_run {
+            args.confirmation.require(context, table.name())?;
+        }
     }
     let dropped = match table.drop(&options).await {
         Ok(dropped) => dropped == Dropped::Dropped,

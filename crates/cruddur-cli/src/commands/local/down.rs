@@ -1,14 +1,11 @@
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use cruddur_local::Down;
 
+use super::restart::STOP_TIMEOUT;
 use super::stack_dir;
 use crate::context::Context;
-
-/// How long a stack may take to end before it is killed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Args)]
 pub struct DownArgs {}

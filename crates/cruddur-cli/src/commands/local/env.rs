@@ -52,6 +52,11 @@ pub fn variables(state: &State) -> Vec<(&'static str, String)> {
     let postgres = &state.postgres;
     vec![
         ("AWS_ENDPOINT_URL_DYNAMODB", state.dynamodb.url.clone()),
+        // The SDKs ask for Streams' address under a name of its own.
+        (
+            "AWS_ENDPOINT_URL_DYNAMODB_STREAMS",
+            state.dynamodb.url.clone(),
+        ),
         (
             "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
             state.cognito.url.clone(),

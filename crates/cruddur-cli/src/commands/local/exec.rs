@@ -1,39 +1,71 @@
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::io::{self, ErrorKind};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 
-use anyhow::Context as _;
 use clap::Args;
+use cruddur_local::State;
 
 use super::env::variables;
-use super::{running, stack_dir};
+use super::{ephemeral, running, stack_dir};
 use crate::context::Context;
+
+/// What would lead libpq past the variables that are set.
+const LEAD_ELSEWHERE: [&str; 3] = ["PGHOSTADDR", "PGSERVICE", "PGSSLMODE"];
 
 #[derive(Debug, Args)]
 pub struct ExecArgs {
+    /// Run it with a stack of its own, set up and seeded, that ends with it
+    #[arg(long)]
+    pub ephemeral: bool,
     /// The command and its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode> {
+    if args.ephemeral {
+        return ephemeral::exec(context, args).await;
+    }
     let state = running(&stack_dir(context))?;
-    let Some((program, arguments)) = args.command.split_first() else {
-        unreachable!("clap requires a command");
-    };
-    let mut command = Command::new(program);
-    command.args(arguments).envs(variables(&state));
-    let status = tokio::task::spawn_blocking(move || command.status())
-        .await?
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    Ok(exit_code(status))
+    // The command takes this process's place, so signals, its exit status and
+    // its terminal are its own.
+    let error = args.command(&state).exec();
+    Ok(args.not_run(context, &error))
 }
 
-/// The command's own status; one that a signal ended gives 128 and its number,
-/// as a shell would.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
-    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+impl ExecArgs {
+    /// The command with the variables of a stack.
+    pub fn command(&self, state: &State) -> Command {
+        let (program, arguments) = self.split();
+        let mut command = Command::new(program);
+        command.args(arguments);
+        for name in LEAD_ELSEWHERE {
+            command.env_remove(name);
+        }
+        command.envs(variables(state));
+        command
+    }
+
+    /// Says why the command cannot be run; the status is the one that `env`,
+    /// `nohup` and the shells use.
+    pub fn not_run(&self, context: &Context, error: &io::Error) -> ExitCode {
+        let program = self.split().0.display();
+        let (why, status) = match error.kind() {
+            ErrorKind::NotFound => ("there is no such program".to_owned(), 127),
+            ErrorKind::PermissionDenied => ("permission denied".to_owned(), 126),
+            _ => (error.to_string(), 126),
+        };
+        context
+            .ui
+            .error(format_args!("cannot run {program}: {why}"));
+        ExitCode::from(status)
+    }
+
+    fn split(&self) -> (&OsString, &[OsString]) {
+        match self.command.split_first() {
+            Some(split) => split,
+            None => unreachable!("clap requires a command"),
+        }
+    }
 }

@@ -1,18 +1,18 @@
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use cruddur_local::Service;
+use cruddur_local::{Service, Status};
 
 use super::stack_dir;
 use crate::context::Context;
 
 /// How often a log is looked at again.
-const PAUSE: Duration = Duration::from_millis(200);
+pub const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 pub struct LogsArgs {
@@ -33,6 +33,10 @@ enum LoggedService {
 
 pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode> {
     let dir = stack_dir(context);
+    if matches!(dir.status()?, Status::Absent) {
+        let folder = dir.path().to_owned();
+        return Err(cruddur_local::Error::NotRunning { folder }.into());
+    }
     let paths = match args.service {
         None => vec![dir.log_path(), dir.service_log_path(Service::Postgres)],
         Some(LoggedService::Dynamodb) => vec![dir.service_log_path(Service::DynamoDb)],
@@ -54,32 +58,42 @@ pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode
 }
 
 /// A log and how far it has been read.
-struct Log {
+pub struct Log {
     path: PathBuf,
-    file: Option<File>,
+    read: u64,
 }
 
 impl Log {
-    fn new(path: PathBuf) -> Log {
-        Log { path, file: None }
+    /// From its beginning.
+    pub fn new(path: PathBuf) -> Log {
+        Log { path, read: 0 }
     }
 
-    /// What has been added since the last call.
-    fn read_on(&mut self) -> anyhow::Result<Vec<u8>> {
+    /// From where it ends now.
+    pub fn from_end(path: PathBuf) -> Log {
+        let read = path.metadata().map_or(0, |seen| seen.len());
+        Log { path, read }
+    }
+
+    /// What has been added since the last call; all of a log that began anew.
+    pub fn read_on(&mut self) -> anyhow::Result<Vec<u8>> {
         let mut added = Vec::new();
-        if self.file.is_none() {
-            match File::open(&self.path) {
-                Ok(file) => self.file = Some(file),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(added),
-                Err(error) => {
-                    return Err(error)
-                        .with_context(|| format!("cannot read {}", self.path.display()));
-                }
-            }
-        }
-        if let Some(file) = &mut self.file {
-            file.read_to_end(&mut added)?;
-        }
+        self.read_into(&mut added)
+            .with_context(|| format!("cannot read {}", self.path.display()))?;
         Ok(added)
+    }
+
+    fn read_into(&mut self, added: &mut Vec<u8>) -> io::Result<()> {
+        // Opened each time: a reset or a new start may have put another in its place.
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        if file.metadata()?.len() < self.read {
+            self.read = 0;
+        }
+        file.seek(SeekFrom::Start(self.read))?;
+        self.read += file.read_to_end(added)? as u64;
+        Ok(())
     }
 }

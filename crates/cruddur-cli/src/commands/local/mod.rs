@@ -2,11 +2,15 @@
 
 mod down;
 mod env;
+mod ephemeral;
 mod exec;
 mod logs;
 mod reset;
+mod restart;
+mod snapshot;
 mod status;
 pub mod up;
+mod users;
 
 use std::process::ExitCode;
 
@@ -23,7 +27,7 @@ pub enum LocalCommand {
     Status(status::StatusArgs),
     /// Print the variables that other programs need to reach the stack
     Env(env::EnvArgs),
-    /// Show what the services have logged
+    /// Show what the services have logged; a log begins anew at 10 MB
     Logs(logs::LogsArgs),
     /// Run a command with the stack's variables
     Exec(exec::ExecArgs),
@@ -31,6 +35,23 @@ pub enum LocalCommand {
     Down(down::DownArgs),
     /// Delete the stack's data and start it anew
     Reset(reset::ResetArgs),
+    /// Keep the stack's data under a name, or put it back
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
+    /// The people who use Cruddur on this stack
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+}
+
+impl LocalCommand {
+    /// Whether the stack runs inside this process.
+    pub fn serves(&self) -> bool {
+        match self {
+            LocalCommand::Up(_) => true,
+            LocalCommand::Exec(args) => args.ephemeral,
+            _ => false,
+        }
+    }
 }
 
 pub async fn run(context: &Context, command: LocalCommand) -> anyhow::Result<ExitCode> {
@@ -42,6 +63,8 @@ pub async fn run(context: &Context, command: LocalCommand) -> anyhow::Result<Exi
         LocalCommand::Exec(args) => exec::exec(context, &args).await,
         LocalCommand::Down(args) => down::down(context, &args).await,
         LocalCommand::Reset(args) => reset::reset(context, &args).await,
+        LocalCommand::Snapshot(command) => snapshot::run(context, command).await,
+        LocalCommand::Users(command) => users::run(context, command).await,
     }
 }
 

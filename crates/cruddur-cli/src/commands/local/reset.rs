@@ -1,16 +1,19 @@
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use cruddur_local::Status;
 
+use super::env::variables;
+use super::restart::{STOP_TIMEOUT, around, has_free_ports};
 use super::{stack_dir, up};
+use crate::commands::setup;
 use crate::context::Context;
-
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Args)]
 pub struct ResetArgs {
+    /// Set the stack up anew: schema, seed users, table, conversation
+    #[arg(long)]
+    seed: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -19,37 +22,44 @@ pub struct ResetArgs {
 pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCode> {
     let dir = stack_dir(context);
     let folder = dir.path().display();
-    let ran = match dir.status()? {
-        Status::Absent => {
-            context
-                .ui
-                .status(format_args!("there is nothing to delete in {folder}"));
-            return Ok(ExitCode::SUCCESS);
-        }
-        Status::Running(_) | Status::Starting { .. } => true,
-        Status::Stopped(_) | Status::Died(_) => false,
-    };
-    if !args.yes {
-        context.ui.confirm(
+    let ui = &context.ui;
+    let status = dir.status()?;
+    if matches!(status, Status::Absent) && !args.seed {
+        ui.status(format_args!("there is nothing to delete in {folder}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.yes && !matches!(status, Status::Absent) {
+        ui.confirm(
             format_args!("delete the data of the local stack in {folder}? [y/N]"),
             "y",
             "--yes",
         )?;
     }
-    {
-        let dir = dir.clone();
-        tokio::task::spawn_blocking(move || {
-            cruddur_local::down(&dir, STOP_TIMEOUT)?;
-            cruddur_local::reset(&dir)
-        })
-        .await??;
-    }
-    context.ui.status(format_args!(
+    let ((), restarted) = around(context, &dir, cruddur_local::reset).await?;
+    ui.status(format_args!(
         "deleted the data of the local stack in {folder}"
     ));
-    if ran {
-        let (_, _) = up::detached(context, &dir, false).await?;
-        context.ui.status("the local stack is running, and empty");
+    if args.seed {
+        let state = match &restarted {
+            Some(state) => state.clone(),
+            None => {
+                let free_ports = match &status {
+                    Status::Stopped(state) | Status::Died(state) => has_free_ports(state),
+                    _ => false,
+                };
+                up::detached(context, &dir, free_ports).await?.0
+            }
+        };
+        let filled = setup::fill(&context.for_stack(&variables(&state), false)).await;
+        if restarted.is_none() {
+            let dir = dir.clone();
+            let end = move || cruddur_local::down(&dir, STOP_TIMEOUT);
+            tokio::task::spawn_blocking(end).await??;
+        }
+        filled?;
+    }
+    if let Some(state) = restarted {
+        up::tell(context, &state, false);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,79 +1,150 @@
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
-use cruddur_local::Status;
+use cruddur_local::{ServiceHealth, StackDir, Status};
+use serde::Serialize;
 
 use super::stack_dir;
+use crate::args::Output;
 use crate::context::Context;
 use crate::error::UNREACHABLE;
-use crate::ui::{printable, write_table};
+use crate::ui::{Out, Ui, printable, write_table};
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {}
 
+/// What is known of the stack, as JSON shows it.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// `running`, `starting`, `stopped`, `died` or `absent`.
+    state: &'static str,
+    /// Whether it runs and every service answers.
+    healthy: bool,
+    /// The data folder.
+    folder: PathBuf,
+    /// The process of the stack, which runs DynamoDB and Cognito.
+    pid: Option<u32>,
+    started_at: Option<DateTime<Utc>>,
+    stopped_at: Option<DateTime<Utc>>,
+    /// The service that ended by itself, and how.
+    failure: Option<String>,
+    region: Option<String>,
+    user_pool_id: Option<String>,
+    /// The version of this program.
+    version: &'static str,
+    services: Vec<ServiceHealth>,
+}
+
 pub async fn status(context: &Context, _args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let ui = &context.ui;
     let dir = stack_dir(context);
-    let folder = dir.path().display();
-    match dir.status()? {
-        Status::Running(_) => {}
-        Status::Absent => {
-            ui.error(format_args!("no local stack has ever run in {folder}"));
-            return Ok(ExitCode::from(UNREACHABLE));
-        }
-        Status::Starting { .. } => {
-            ui.error(format_args!(
-                "the local stack in {folder} is starting or ending"
-            ));
-            return Ok(ExitCode::from(UNREACHABLE));
-        }
-        Status::Stopped(state) => {
-            let since = state.stopped_at.unwrap_or(state.started_at);
-            ui.error(format_args!(
-                "the local stack in {folder} is stopped since {}",
-                since.to_rfc3339()
-            ));
-            return Ok(ExitCode::from(UNREACHABLE));
-        }
-        Status::Died(state) => {
-            ui.error(format_args!(
-                "the local stack in {folder} died: its process {} is gone without having ended it",
-                state.pid
-            ));
-            ui.hint("start it again with `cruddur local up --detach`: its data is kept");
-            return Ok(ExitCode::from(UNREACHABLE));
-        }
+    let status = dir.status()?;
+    let services = match &status {
+        Status::Running(_) => cruddur_local::health(&dir).await?,
+        _ => Vec::new(),
+    };
+    let report = report(&dir, &status, services);
+    if ui.output != Output::Table || matches!(status, Status::Running(_)) {
+        ui.show(&report, |out| show(ui, out, &report.services))?;
     }
-    let services = cruddur_local::health(&dir).await?;
-    ui.list(&services, |out| {
-        let headings = [
-            "service", "address", "health", "pid", "memory", "up", "version",
-        ];
-        let mut table = ui.table(&headings);
-        for service in &services {
-            table.add_row([
-                service.service.to_string(),
-                service.address.clone(),
-                match &service.problem {
-                    None => "ok".to_owned(),
-                    Some(problem) => printable(problem),
-                },
-                service.pid.to_string(),
-                service
-                    .memory_bytes
-                    .map_or_else(|| "-".to_owned(), megabytes),
-                duration(service.uptime_seconds),
-                service.version.clone(),
-            ]);
-        }
-        write_table(out, &table)
-    })?;
-    ui.status(format_args!("data: {folder}"));
-    Ok(if services.iter().all(|service| service.healthy) {
+    tell(ui, &dir, &status);
+    Ok(if report.healthy {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(UNREACHABLE)
     })
+}
+
+fn report(dir: &StackDir, status: &Status, services: Vec<ServiceHealth>) -> Report {
+    let (state, known) = match status {
+        Status::Absent => ("absent", None),
+        Status::Starting { .. } => ("starting", None),
+        Status::Running(known) => ("running", Some(known)),
+        Status::Stopped(known) => ("stopped", Some(known)),
+        Status::Died(known) => ("died", Some(known)),
+    };
+    let pid = match status {
+        Status::Running(known) => Some(known.pid),
+        Status::Starting { pid } => *pid,
+        _ => None,
+    };
+    Report {
+        state,
+        healthy: !services.is_empty() && services.iter().all(|service| service.healthy),
+        folder: dir.path().to_owned(),
+        pid,
+        started_at: known.map(|known| known.started_at),
+        stopped_at: known.and_then(|known| known.stopped_at),
+        failure: known.and_then(|known| known.failure.clone()),
+        region: known.map(|known| known.region.clone()),
+        user_pool_id: known.map(|known| known.cognito.user_pool_id.clone()),
+        version: env!("CARGO_PKG_VERSION"),
+        services,
+    }
+}
+
+fn show(ui: &Ui, out: &mut Out, services: &[ServiceHealth]) -> io::Result<()> {
+    let headings = [
+        "service", "address", "health", "pid", "memory", "up", "version", "data",
+    ];
+    let mut table = ui.table(&headings);
+    for service in services {
+        table.add_row([
+            service.service.to_string(),
+            service.address.clone(),
+            match &service.problem {
+                None => "ok".to_owned(),
+                Some(problem) => printable(problem),
+            },
+            service.pid.to_string(),
+            service
+                .memory_bytes
+                .map_or_else(|| "-".to_owned(), megabytes),
+            duration(service.uptime_seconds),
+            service.version.clone(),
+            printable(&service.data.display().to_string()),
+        ]);
+    }
+    write_table(out, &table)
+}
+
+/// Says why it cannot be used, and what to do about it.
+fn tell(ui: &Ui, dir: &StackDir, status: &Status) {
+    let folder = dir.path().display();
+    let up = "start it with `cruddur local up --detach`";
+    match status {
+        Status::Running(_) => {}
+        Status::Absent => {
+            ui.error(format_args!("no local stack has ever run in {folder}"));
+            ui.hint(up);
+        }
+        Status::Starting { .. } => ui.error(format_args!(
+            "the local stack in {folder} is starting or ending"
+        )),
+        Status::Stopped(state) => {
+            let since = state.stopped_at.unwrap_or(state.started_at);
+            let since = since.with_timezone(&chrono::Local);
+            ui.error(format_args!(
+                "the local stack in {folder} was ended at {}",
+                since.format("%Y-%m-%d %H:%M:%S")
+            ));
+            ui.hint(up);
+        }
+        Status::Died(state) => {
+            let why = state.failure.clone().unwrap_or_else(|| {
+                let pid = state.pid;
+                format!("its process {pid} was killed, or the machine went down")
+            });
+            ui.error(format_args!(
+                "the local stack in {folder} died: {}",
+                printable(&why)
+            ));
+            ui.hint(format_args!("{up}; its data is kept"));
+        }
+    }
 }
 
 fn megabytes(bytes: u64) -> String {

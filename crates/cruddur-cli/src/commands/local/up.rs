@@ -5,13 +5,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use cruddur_core::Error;
-use cruddur_local::{Options, PoolUser, Stack, StackDir, State, Status, Step};
+use cruddur_local::{Exit, Options, PoolUser, Service, StackDir, State, Status, Step};
 use serde::Deserialize;
 
+use super::logs::{Log, PAUSE};
 use super::stack_dir;
 use crate::app::interrupted;
 use crate::context::Context;
 use crate::error::FAILED;
+use crate::ui::printable;
 
 /// How long a start may take. A first one makes a PostgreSQL cluster, which
 /// takes long on a slow disk.
@@ -27,6 +29,9 @@ pub struct UpArgs {
     /// Take any free ports instead of 8000, 5432 and 9229
     #[arg(long)]
     free_ports: bool,
+    /// Given by `--detach` to the process it starts, whose output is a log
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    background: bool,
 }
 
 pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
@@ -59,7 +64,7 @@ pub async fn detached(
         dir.path().display()
     ));
     let program = std::env::current_exe().context("this program cannot find itself")?;
-    let mut arguments: Vec<OsString> = vec!["local".into(), "up".into()];
+    let mut arguments: Vec<OsString> = vec!["local".into(), "up".into(), "--background".into()];
     if free_ports {
         arguments.push("--free-ports".into());
     }
@@ -79,38 +84,61 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
         let service = progress.service;
         match progress.step {
             Step::Creating => ui.status(format_args!("{service}: creating its data")),
-            Step::Starting => {}
+            Step::Starting => ui.status(format_args!("{service}: starting")),
             Step::Ready { address } => ui.status(format_args!("{service}: ready at {address}")),
         }
     };
     let mut stack = tokio::select! {
-        stack = cruddur_local::start(dir, options, progress) => stack?,
-        () = interrupted() => return Err(Error::Interrupted.into()),
+        stack = cruddur_local::start(dir.clone(), options, progress) => stack?,
+        () = interrupted() => {
+            // The start is given up; its server may need a moment to end.
+            tokio::task::spawn_blocking(move || cruddur_local::end_leftover(&dir)).await??;
+            return Err(Error::Interrupted.into());
+        }
     };
-    ui.status("the local stack runs; Ctrl-C ends it");
-    tokio::select! {
+    let folder = dir.path().display();
+    ui.status(format_args!(
+        "the local stack in {folder} runs; Ctrl-C ends it"
+    ));
+    let code = tokio::select! {
         exit = stack.stopped() => {
-            ui.error(format_args!("{} ended: {}", exit.service, exit.reason));
-            for line in &exit.log {
-                ui.status(line);
-            }
-            stop(stack).await?;
+            tell_exit(context, &exit);
             Ok(ExitCode::from(FAILED))
         }
-        () = interrupted() => {
-            ui.status("ending the local stack");
-            stop(stack).await?;
-            Err(Error::Interrupted.into())
+        () = interrupted() => Err(Error::Interrupted.into()),
+        // In the background the lines are in a log already.
+        () = show_log(context, &dir), if !args.background => unreachable!("a log has no end"),
+    };
+    ui.status("ending the local stack");
+    // It takes less than a second, so a second Ctrl-C changes nothing.
+    stack
+        .stop_telling(|service| ui.status(format_args!("{service}: ended")))
+        .await?;
+    code
+}
+
+/// Shows what PostgreSQL logs from now on; the other two log nothing but this
+/// program's own lines.
+async fn show_log(context: &Context, dir: &StackDir) {
+    let mut log = Log::from_end(dir.service_log_path(Service::Postgres));
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        // A log that cannot be read is no reason to end the stack.
+        let added = log.read_on().unwrap_or_default();
+        for line in String::from_utf8_lossy(&added).lines() {
+            context
+                .ui
+                .status(format_args!("PostgreSQL | {}", printable(line)));
         }
     }
 }
 
-/// Ends the stack in order; a second Ctrl-C ends it as it is. Nothing that was
-/// acknowledged is lost either way.
-async fn stop(stack: Stack) -> anyhow::Result<()> {
-    tokio::select! {
-        result = stack.stop() => Ok(result?),
-        () = interrupted() => Err(Error::Interrupted.into()),
+/// Says that a service has ended by itself, with the end of its log.
+pub fn tell_exit(context: &Context, exit: &Exit) {
+    let ui = &context.ui;
+    ui.error(format_args!("{} ended: {}", exit.service, exit.reason));
+    for line in &exit.log {
+        ui.status(printable(line));
     }
 }
 
@@ -149,14 +177,15 @@ pub fn options(free_ports: bool) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-fn tell(context: &Context, state: &State, already: bool) {
+/// Says that a stack runs, and where its services are.
+pub fn tell(context: &Context, state: &State, already: bool) {
     let ui = &context.ui;
     ui.status(if already {
         "the local stack is already running"
     } else {
         "the local stack is running"
     });
-    for service in cruddur_local::Service::ALL {
+    for service in Service::ALL {
         ui.status(format_args!("{service}: {}", state.address(service)));
     }
 }

@@ -106,6 +106,14 @@ pub fn missing(table: &TableDescription) -> Vec<Part> {
 
 /// What is other than it should be and cannot be mended by adding something.
 pub fn differences(table: &TableDescription) -> Vec<String> {
+    let mut differences = key_differences(table);
+    differences.extend(index_differences(table));
+    differences.extend(stream_difference(table));
+    differences
+}
+
+/// What is other about the table's own keys.
+pub fn key_differences(table: &TableDescription) -> Vec<String> {
     let mut differences = Vec::new();
     let types = Types(table.attribute_definitions());
     compare_keys(
@@ -115,6 +123,13 @@ pub fn differences(table: &TableDescription) -> Vec<String> {
         &types,
         &mut differences,
     );
+    differences
+}
+
+/// What is other about the index, or stands in the way of adding it.
+pub fn index_differences(table: &TableDescription) -> Vec<String> {
+    let mut differences = Vec::new();
+    let types = Types(table.attribute_definitions());
     if let Some(index) = group_index(table) {
         let whose = format!("the index {GROUP_INDEX}'s");
         compare_keys(
@@ -138,15 +153,18 @@ pub fn differences(table: &TableDescription) -> Vec<String> {
             "message_group_uuid is declared as {other}, not as a string"
         ));
     }
+    differences
+}
+
+/// What is other about the stream.
+pub fn stream_difference(table: &TableDescription) -> Option<String> {
     // Old images beside the new ones do not bother who reads the new ones.
     let wanted = [StreamViewType::NewImage, StreamViewType::NewAndOldImages];
-    if let Some(view) = stream_view(table).filter(|view| !wanted.contains(view)) {
-        differences.push(format!(
-            "its stream carries {}, not NEW_IMAGE",
-            view.as_str()
-        ));
-    }
-    differences
+    let view = stream_view(table).filter(|view| !wanted.contains(view))?;
+    Some(format!(
+        "its stream carries {}, not NEW_IMAGE",
+        view.as_str()
+    ))
 }
 
 fn compare_keys(
@@ -194,7 +212,7 @@ impl Types<'_> {
     }
 }
 
-fn group_index(table: &TableDescription) -> Option<&GlobalSecondaryIndexDescription> {
+pub fn group_index(table: &TableDescription) -> Option<&GlobalSecondaryIndexDescription> {
     indexes(table)
         .iter()
         .find(|index| index.index_name() == Some(GROUP_INDEX))
@@ -204,7 +222,7 @@ fn indexes(table: &TableDescription) -> &[GlobalSecondaryIndexDescription] {
     table.global_secondary_indexes()
 }
 
-fn stream_view(table: &TableDescription) -> Option<StreamViewType> {
+pub fn stream_view(table: &TableDescription) -> Option<StreamViewType> {
     table
         .stream_specification()
         .filter(|stream| stream.stream_enabled)

@@ -1,6 +1,7 @@
 //! The messages table's definition: made, compared, completed, dropped.
 
 mod definition;
+mod report;
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use super::Table;
 use crate::aws;
 use crate::{Error, Result, Service};
 use definition::Part;
+
+pub use report::{Probe, Report};
 
 /// Who pays for reads and writes, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,7 +280,8 @@ impl Table {
         }
     }
 
-    pub(crate) fn not_found(&self) -> Error {
+    /// Says that the table is not there.
+    pub fn not_found(&self) -> Error {
         Error::TableNotFound {
             table: self.name.clone(),
             at: self.at.clone(),

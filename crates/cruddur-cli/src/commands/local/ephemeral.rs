@@ -1,0 +1,119 @@
+//! A stack for one command: fresh, set up, on free ports, gone afterwards.
+//!
+//! It runs inside this process. Ctrl-C in a terminal reaches the command by
+//! itself, since it is in the same process group; SIGTERM, and SIGINT where
+//! there is no terminal, are passed on. This process waits for the command,
+//! ends the stack and gives the command's status. Killed outright, the kernel
+//! tells the command and PostgreSQL to end, and the next run deletes the folder.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitCode, ExitStatus};
+use std::time::Instant;
+
+use cruddur_core::Error;
+use cruddur_local::{Companion, Stack, StackDir, TemporaryFolder};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::env::variables;
+use super::exec::ExecArgs;
+use super::up;
+use crate::app::interrupted;
+use crate::commands::setup;
+use crate::context::Context;
+
+pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode> {
+    // Before anything that a signal would leave behind.
+    let mut signals = Signals::new()?;
+    let folder = TemporaryFolder::create_in(&std::env::temp_dir())?;
+    let dir = StackDir::at(folder.path());
+    let mut stack = tokio::select! {
+        stack = start(context, &dir) => stack?,
+        () = interrupted() => {
+            // The start is given up; its server may need a moment to end.
+            tokio::task::spawn_blocking(move || cruddur_local::end_leftover(&dir)).await??;
+            drop(folder);
+            return Err(Error::Interrupted.into());
+        }
+    };
+    let code = match Companion::start(args.command(stack.state())) {
+        Ok(companion) => exit_code(wait(context, companion, &mut stack, &mut signals).await?),
+        Err(error) => args.not_run(context, &error),
+    };
+    stack.stop().await?;
+    drop(folder);
+    Ok(code)
+}
+
+async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {
+    let ui = &context.ui;
+    let begun = Instant::now();
+    ui.status("starting a local stack for this command");
+    let mut options = up::options(true)?;
+    options.durable = false;
+    let stack = cruddur_local::start(dir.clone(), options, |_| ()).await?;
+    let set_up = setup::fill(&context.for_stack(&variables(stack.state()), true)).await;
+    if let Err(error) = set_up {
+        stack.stop().await?;
+        return Err(error);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    ui.status(format_args!(
+        "the local stack is set up, after {seconds:.1} s"
+    ));
+    Ok(stack)
+}
+
+/// The signals that concern this process while the command runs.
+struct Signals {
+    child: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            child: signal(SignalKind::child())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+}
+
+/// Waits until the command ends, passing on what it would not get otherwise.
+async fn wait(
+    context: &Context,
+    mut companion: Companion,
+    stack: &mut Stack,
+    signals: &mut Signals,
+) -> anyhow::Result<ExitStatus> {
+    let has_terminal = File::open("/dev/tty").is_ok();
+    let mut complete = true;
+    loop {
+        if let Some(status) = companion.ended()? {
+            return Ok(status);
+        }
+        tokio::select! {
+            _ = signals.child.recv() => {}
+            _ = signals.interrupt.recv() => if !has_terminal {
+                companion.interrupt();
+            },
+            _ = signals.terminate.recv() => companion.terminate(),
+            // The command finds out by itself; this says why.
+            exit = stack.stopped(), if complete => {
+                complete = false;
+                up::tell_exit(context, &exit);
+            }
+        }
+    }
+}
+
+/// The command's own status; one that a signal ended gives 128 and its number,
+/// as a shell would.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}

@@ -1,0 +1,53 @@
+//! What is done to a stack that does not run, around which it ends and starts.
+
+use std::time::Duration;
+
+use cruddur_local::{Error, StackDir, State, Status};
+
+use super::up;
+use crate::app::interrupted;
+use crate::context::Context;
+
+/// How long a stack may take to end before it is killed.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Ends the stack if it runs, does `work`, and starts it again as it was. Failing
+/// work is no reason to leave the stack down.
+pub async fn around<T: Send + 'static>(
+    context: &Context,
+    dir: &StackDir,
+    work: impl FnOnce(&StackDir) -> Result<T, Error> + Send + 'static,
+) -> anyhow::Result<(T, Option<State>)> {
+    let ran = match dir.status()? {
+        Status::Running(state) => Some(has_free_ports(&state)),
+        Status::Starting { .. } => Some(false),
+        _ => None,
+    };
+    let mut work = {
+        let dir = dir.clone();
+        tokio::task::spawn_blocking(move || {
+            cruddur_local::down(&dir, STOP_TIMEOUT)?;
+            work(&dir)
+        })
+    };
+    // Data that is being replaced is replaced to the end, in a second or two,
+    // whoever asks to stop meanwhile.
+    let (done, stop) = tokio::select! {
+        done = &mut work => (done?, false),
+        () = interrupted() => (work.await?, true),
+    };
+    let state = match ran {
+        Some(free_ports) => Some(up::detached(context, dir, free_ports).await?.0),
+        None => None,
+    };
+    if stop {
+        done?;
+        return Err(cruddur_core::Error::Interrupted.into());
+    }
+    Ok((done?, state))
+}
+
+/// Whether the stack was started with `--free-ports`, so that it is again.
+pub fn has_free_ports(state: &State) -> bool {
+    state.dynamodb.asked_port == 0
+}

@@ -1,0 +1,87 @@
+//! `cruddur local snapshot`: the three services' data together, under a name.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::restart::around;
+use super::stack_dir;
+use crate::context::Context;
+use crate::ui::write_table;
+
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Keep the data under a name
+    Save(SnapshotArgs),
+    /// Put the data back as it was under a name, over what there is now
+    Restore(SnapshotArgs),
+    /// List the names, the oldest first
+    List,
+}
+
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// Letters, digits, `-`, `_` and `.`
+    name: String,
+}
+
+pub async fn run(context: &Context, command: SnapshotCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        SnapshotCommand::Save(args) => save(context, args.name).await,
+        SnapshotCommand::Restore(args) => restore(context, args.name).await,
+        SnapshotCommand::List => list(context),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn save(context: &Context, name: String) -> anyhow::Result<()> {
+    let dir = stack_dir(context);
+    // Before the stack is ended for nothing.
+    cruddur_local::snapshot_check_new(&dir, &name)?;
+    let work = move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_save(dir, &name);
+    let (saved, _) = around(context, &dir, work).await?;
+    let folder = dir.path().display();
+    context.ui.status(format_args!(
+        "saved the data of the local stack in {folder} as {}",
+        saved.name
+    ));
+    Ok(())
+}
+
+async fn restore(context: &Context, name: String) -> anyhow::Result<()> {
+    let dir = stack_dir(context);
+    cruddur_local::snapshot_check(&dir, &name)?;
+    let work = {
+        let name = name.clone();
+        move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_restore(dir, &name)
+    };
+    around(context, &dir, work).await?;
+    let folder = dir.path().display();
+    context.ui.status(format_args!(
+        "the data of the local stack in {folder} is as it was in {name}"
+    ));
+    Ok(())
+}
+
+fn list(context: &Context) -> anyhow::Result<()> {
+    let snapshots = cruddur_local::snapshot_list(&stack_dir(context))?;
+    let ui = &context.ui;
+    if snapshots.is_empty() {
+        ui.status("there are no snapshots");
+    }
+    ui.list(&snapshots, |out| {
+        if snapshots.is_empty() {
+            return Ok(());
+        }
+        let mut table = ui.table(&["name", "saved"]);
+        for snapshot in &snapshots {
+            let saved = snapshot.created_at.with_timezone(&chrono::Local);
+            table.add_row([
+                snapshot.name.clone(),
+                saved.format("%Y-%m-%d %H:%M:%S").to_string(),
+            ]);
+        }
+        write_table(out, &table)
+    })?;
+    Ok(())
+}

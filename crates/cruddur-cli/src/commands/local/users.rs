@@ -1,0 +1,113 @@
+//! `cruddur local users`: people in the stack's pool and in its database.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use cruddur_core::Error;
+use cruddur_core::cognito::Pool;
+use cruddur_core::db::Database;
+use serde::Serialize;
+
+use super::env::variables;
+use super::{running, stack_dir};
+use crate::context::Context;
+use crate::ui::printable;
+
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// Add a user to Cognito and to PostgreSQL, where it is missing
+    Add(AddArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The handle, which is the pool's preferred_username
+    handle: String,
+    /// The address to sign in with
+    #[arg(long)]
+    email: String,
+    /// The name people see [default: the handle]
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// What there is now, and what of it is new.
+#[derive(Debug, Serialize)]
+struct Added<'a> {
+    handle: &'a str,
+    email: &'a str,
+    cognito_user_id: String,
+    added_to_cognito: bool,
+    added_to_postgresql: bool,
+}
+
+pub async fn run(context: &Context, command: UsersCommand) -> anyhow::Result<ExitCode> {
+    let UsersCommand::Add(args) = command;
+    // Only ever the stack's own services, whatever the environment names.
+    let state = running(&stack_dir(context))?;
+    add(&context.for_stack(&variables(&state), false), &args).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
+    let handle = args.handle.trim_start_matches('@');
+    if handle.is_empty() || !args.email.contains('@') {
+        let wrong = "a user needs a handle and an address such as londo@example.com";
+        return Err(Error::Usage(wrong.to_owned()).into());
+    }
+    let name = args.name.as_deref().unwrap_or(handle);
+    let database = Database::connect(&context.target)?;
+    let pool = Pool::connect(&context.target).await?;
+    // Asked first: without its table nothing is to be left in the pool.
+    let here = database.users(None).await?;
+    let here = here.iter().find(|user| user.handle == handle);
+    let there = pool.users().await?;
+    let there = there
+        .into_iter()
+        .find(|user| user.handle.as_deref() == Some(handle));
+    let emails = [
+        here.map(|user| user.email.clone()),
+        there.as_ref().and_then(|user| user.email.clone()),
+    ];
+    if let Some(other) = emails.into_iter().flatten().find(|e| *e != args.email) {
+        let taken = format!("there is a user {handle} already, with the address {other}");
+        return Err(Error::Failed(taken).into());
+    }
+    let added_to_cognito = there.is_none();
+    let user = match there {
+        Some(user) => user,
+        None => pool.add(handle, &args.email, name).await?,
+    };
+    let sub = user.sub.unwrap_or(user.username);
+    let added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
+    if here.is_some_and(|user| user.cognito_user_id != sub) {
+        database
+            .update_cognito_ids(&pool.users().await?, false)
+            .await?;
+    }
+    let added = Added {
+        handle,
+        email: &args.email,
+        cognito_user_id: sub,
+        added_to_cognito,
+        added_to_postgresql,
+    };
+    tell(context, &added)
+}
+
+fn tell(context: &Context, added: &Added<'_>) -> anyhow::Result<()> {
+    let to = match (added.added_to_cognito, added.added_to_postgresql) {
+        (true, true) => "Cognito and PostgreSQL",
+        (true, false) => "Cognito; PostgreSQL had it already",
+        (false, true) => "PostgreSQL; Cognito had it already",
+        (false, false) => "",
+    };
+    let handle = printable(added.handle);
+    context.ui.status(match to {
+        "" => format!("{handle} is there already"),
+        to => format!("added {handle} to {to}"),
+    });
+    // For people that line is the whole answer.
+    context.ui.show(added, |_| Ok(()))?;
+    Ok(())
+}

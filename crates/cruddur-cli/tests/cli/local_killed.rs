@@ -1,0 +1,214 @@
+//! What was acknowledged survives the death of any process of the stack, and a
+//! stack for one command survives nothing.
+
+use std::collections::HashSet;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use cruddur_core::db::{ConnectionUrl, Database};
+use serde_json::{Value, json};
+
+use crate::local::{Folder, alive, ends, signal};
+
+/// How long the writers write before the kill, and how many there are for each
+/// of the two services.
+const WRITING: Duration = Duration::from_millis(1_500);
+const WRITERS: usize = 4;
+
+/// A request of the AWS JSON protocol; the answer, if it was a good one.
+fn dynamodb(address: &str, action: &str, body: &Value) -> io::Result<Value> {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: DynamoDB_20120810.{action}\r\n\
+         X-Amz-Date: 20230324T094501Z\r\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential=x/20230324/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
+         Signature=0\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 200 ") => Ok(serde_json::from_str(body)?),
+        _ => Err(io::Error::other(answer)),
+    }
+}
+
+/// Writes until a write fails; the keys that were acknowledged.
+fn write_on(mut one: impl FnMut(&str) -> bool + Send + 'static, name: String) -> Writer {
+    std::thread::spawn(move || {
+        (0..)
+            .map(|n| format!("{name}-{n}"))
+            .take_while(|key| one(key))
+            .collect()
+    })
+}
+
+type Writer = JoinHandle<Vec<String>>;
+
+fn writers(folder: &Folder, round: usize) -> Vec<Writer> {
+    let variables = folder.run(&["local", "env", "-o", "json"]).exits(0).json();
+    let text = |name: &str| variables[name].as_str().unwrap().to_owned();
+    let address = text("AWS_ENDPOINT_URL_DYNAMODB").replace("http://", "");
+    let url = ConnectionUrl::parse(&text("CONNECTION_URL"), "the stack").unwrap();
+    let table = folder.environment.table.clone();
+    (0..WRITERS)
+        .flat_map(|n| {
+            let (address, table, url) = (address.clone(), table.clone(), url.clone());
+            let item = move |key: &str| {
+                let item = json!({"pk": {"S": key}, "sk": {"S": "x"}});
+                let put = json!({"TableName": table, "Item": item});
+                dynamodb(&address, "PutItem", &put).is_ok()
+            };
+            let row = move |key: &str| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                let added = Database::new(url.clone());
+                runtime
+                    .block_on(added.add_user(key, key, "a@example.com", "MOCK"))
+                    .is_ok()
+            };
+            [
+                write_on(item, format!("item-{round}-{n}")),
+                write_on(row, format!("row-{round}-{n}")),
+            ]
+        })
+        .collect()
+}
+
+/// Every key that is there now. All items fit into one page.
+fn keys(folder: &Folder) -> HashSet<String> {
+    let variables = folder.run(&["local", "env", "-o", "json"]).exits(0).json();
+    let url = variables["AWS_ENDPOINT_URL_DYNAMODB"].as_str().unwrap();
+    let scan = json!({"TableName": folder.environment.table, "ConsistentRead": true});
+    let items = dynamodb(&url.replace("http://", ""), "Scan", &scan).unwrap();
+    assert!(items.get("LastEvaluatedKey").is_none());
+    let rows = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
+    let items = items["Items"].as_array().unwrap().iter();
+    let rows = rows.as_array().unwrap().iter();
+    items
+        .map(|item| &item["pk"]["S"])
+        .chain(rows.map(|row| &row["handle"]))
+        .map(|key| key.as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn everything_acknowledged_survives_the_kill_of_each_process_in_turn() {
+    let mut folder = Folder::new();
+    let mut pids = folder.up();
+    folder.run(&["local", "reset", "-y", "--seed"]).exits(0);
+    let mut acknowledged: Vec<String> = Vec::new();
+    for victim in [0, 1] {
+        pids = folder.up();
+        let writers = writers(&folder, victim);
+        std::thread::sleep(WRITING);
+        signal(pids[victim], libc::SIGKILL);
+        for writer in writers {
+            let keys = writer.join().unwrap();
+            assert!(!keys.is_empty());
+            acknowledged.extend(keys);
+        }
+        // The rest of the stack goes with it.
+        assert!(pids.iter().all(|pid| ends(*pid)), "{pids:?}");
+        let status = folder.run(&["local", "status"]).exits(4);
+        assert!(status.stderr.contains("died"), "{status}");
+        let report = folder.run(&["local", "status", "-o", "json"]).exits(4);
+        assert_eq!(report.json()["state"], "died");
+        pids = folder.up();
+        let there = keys(&folder);
+        let lost: Vec<_> = acknowledged
+            .iter()
+            .filter(|k| !there.contains(*k))
+            .collect();
+        assert!(lost.is_empty(), "{} lost: {lost:?}", lost.len());
+    }
+    assert!(pids.iter().all(|pid| alive(*pid)));
+    assert!(acknowledged.len() > 100, "{}", acknowledged.len());
+}
+
+#[test]
+fn a_stack_for_one_command_is_set_up_and_ends_with_it() {
+    let folder = Folder::new();
+    let binary = crate::support::BINARY;
+    // Both of cruddur's and the command's own look at the variables.
+    let script = format!(
+        "{binary} db users -o jsonl && \
+         {binary} ddb list-tables && echo \"$AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER $PGDATABASE\"; exit 9"
+    );
+    let mut command =
+        folder
+            .environment
+            .command(&["local", "exec", "--ephemeral", "--", "sh", "-c", &script]);
+    // Another's server in the environment is not written to.
+    command.env("CONNECTION_URL", "postgresql://u:p@127.0.0.1:1/elsewhere");
+    let output = command.output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(9), "{stderr}");
+    assert!(stdout.starts_with("{\"uuid\""), "{stdout}");
+    assert!(stdout.contains("andrewbrown") && stdout.contains(" cruddur\n"));
+    assert!(!folder.environment.path().join(".cruddur").exists());
+    assert_eq!(folder.leftovers(), 0);
+
+    let killed = [
+        "local",
+        "exec",
+        "--ephemeral",
+        "--",
+        "sh",
+        "-c",
+        "kill -9 $$",
+    ];
+    folder.run(&killed).exits(137);
+    let missing = ["local", "exec", "--ephemeral", "--", "no-such"];
+    folder.run(&missing).exits(127);
+    assert_eq!(folder.leftovers(), 0);
+}
+
+#[test]
+fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
+    let folder = Folder::new();
+    let script = "echo $$ $PGPORT; exec sleep 100";
+    let arguments = [
+        "local",
+        "exec",
+        "--ephemeral",
+        "-q",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    for (number, expected) in [(libc::SIGTERM, Some(128 + 15)), (libc::SIGKILL, None)] {
+        let mut command = folder.environment.command(&arguments);
+        let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = io::BufReader::new(run.stdout.take().unwrap());
+        io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        let (child, port) = line.trim().split_once(' ').unwrap();
+        let postgres = format!("127.0.0.1:{port}");
+        assert!(TcpStream::connect(&postgres).is_ok());
+        signal(run.id(), number);
+        assert_eq!(run.wait().unwrap().code(), expected);
+        assert!(ends(child.parse().unwrap()));
+        let since = Instant::now();
+        while TcpStream::connect(&postgres).is_ok() {
+            assert!(since.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // What SIGKILL left behind, the next run deletes.
+        assert_eq!(folder.leftovers(), usize::from(expected.is_none()));
+    }
+    folder
+        .run(&["local", "exec", "--ephemeral", "--", "true"])
+        .exits(0);
+    assert_eq!(folder.leftovers(), 0);
+}
