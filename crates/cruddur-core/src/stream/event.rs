@@ -61,6 +61,7 @@ pub fn table_of(stream_arn: &str) -> Option<&str> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an event such as {\"Records\":[…]}")]
 struct RawEvent<'a> {
     #[serde(rename = "Records", borrow)]
     records: Vec<&'a RawValue>,

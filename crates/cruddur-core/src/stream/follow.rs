@@ -2,7 +2,7 @@
 //! records to whoever watches.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use super::apply::{Applied, apply};
@@ -74,7 +74,11 @@ pub async fn follow(
     sink: &mut impl Sink,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let reader = Reader::open(table, streams, Start::Oldest, checkpoint).await?;
+    let mut shutdown = pin!(shutdown);
+    let reader = tokio::select! {
+        reader = Reader::open(table, streams, Start::Oldest, checkpoint) => reader?,
+        () = &mut shutdown => return Ok(()),
+    };
     let mut follower = Follower::new(Some(table), reader, sink);
     follower.run(shutdown).await
 }
@@ -118,7 +122,11 @@ pub async fn tail(
     sink: &mut impl Sink,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let reader = Reader::open(table, streams, start, None).await?;
+    let mut shutdown = pin!(shutdown);
+    let reader = tokio::select! {
+        reader = Reader::open(table, streams, start, None) => reader?,
+        () = &mut shutdown => return Ok(()),
+    };
     let mut follower = Follower::new(None, reader, sink);
     follower.run(shutdown).await
 }
@@ -142,8 +150,7 @@ impl<'a, S: Sink> Follower<'a, S> {
         }
     }
 
-    async fn run(&mut self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let mut shutdown = pin!(shutdown);
+    async fn run(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Result<()> {
         let (mut idle, mut lost) = (Pause::new(IDLE), Pause::new(LOST));
         loop {
             // Reading may be cut off anywhere, applying may not.

@@ -4,6 +4,7 @@ use clap::Args;
 use cruddur_core::ddb::Table;
 use cruddur_core::stream::{Applied, Checkpoint, Notice, Sink, StreamRecord, Streams, follow};
 use cruddur_core::{Error, time};
+use tokio::sync::oneshot;
 
 use super::Totals;
 use super::checkpoint::CheckpointFile;
@@ -39,10 +40,21 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
         table.name(),
         streams.at()
     ));
+    // Listens from the first moment, whatever the follower is busy with. The
+    // batch in hand is finished, unless someone insists.
+    let (stop, stopped) = oneshot::channel();
+    let twice = async {
+        interrupted().await;
+        let _ = stop.send(());
+        interrupted().await;
+    };
+    let stopped = async {
+        // An error would be that nobody can stop it any more: it has ended.
+        let _ = stopped.await;
+    };
     let result = tokio::select! {
-        result = follow(&table, &streams, checkpoint, &mut sink, interrupted()) => result,
-        // The batch in hand is finished, unless someone insists.
-        () = twice() => Err(Error::Interrupted),
+        result = follow(&table, &streams, checkpoint, &mut sink, stopped) => result,
+        () = twice => Err(Error::Interrupted),
     };
     if let Some(error) = sink.failed {
         return Err(error.into());
@@ -56,11 +68,6 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
         _ => totals.show(context)?,
     }
     Err(Error::Interrupted.into())
-}
-
-async fn twice() {
-    interrupted().await;
-    interrupted().await;
 }
 
 /// Keeps the checkpoint, and tells a person what happens.
