@@ -59,7 +59,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let renewed;
     let context = if args.local {
         let dir = StackDir::find(&context.folder).unwrap_or(StackDir::at(&context.folder));
-        up::detached(context, &dir, false).await?;
+        up::detached(context, &dir, false, false).await?;
         renewed = context.renewed();
         tell_elsewhere(&renewed);
         &renewed

@@ -9,6 +9,7 @@ mod ddb;
 mod doctor;
 mod local;
 mod local_killed;
+mod local_stream;
 mod setup;
 mod stream;
 mod tree;

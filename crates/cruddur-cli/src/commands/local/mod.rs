@@ -9,6 +9,7 @@ mod reset;
 mod restart;
 mod snapshot;
 mod status;
+mod stream;
 pub mod up;
 mod users;
 

@@ -47,7 +47,7 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
                     Status::Stopped(state) | Status::Died(state) => has_free_ports(state),
                     _ => false,
                 };
-                up::detached(context, &dir, free_ports).await?.0
+                up::detached(context, &dir, free_ports, false).await?.0
             }
         };
         let filled = setup::fill(&context.for_stack(&variables(&state), false)).await;

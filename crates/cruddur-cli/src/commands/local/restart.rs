@@ -37,7 +37,7 @@ pub async fn around<T: Send + 'static>(
         () = interrupted() => (work.await?, true),
     };
     let state = match ran {
-        Some(free_ports) => Some(up::detached(context, dir, free_ports).await?.0),
+        Some(free_ports) => Some(up::detached(context, dir, free_ports, false).await?.0),
         None => None,
     };
     if stop {

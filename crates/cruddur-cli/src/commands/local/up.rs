@@ -8,8 +8,10 @@ use cruddur_core::Error;
 use cruddur_local::{Exit, Options, PoolUser, Service, StackDir, State, Status, Step};
 use serde::Deserialize;
 
+use super::env::variables;
 use super::logs::{Log, PAUSE};
 use super::stack_dir;
+use super::stream::keep_up;
 use crate::app::interrupted;
 use crate::context::Context;
 use crate::error::FAILED;
@@ -29,6 +31,9 @@ pub struct UpArgs {
     /// Take any free ports instead of 8000, 5432 and 9229
     #[arg(long)]
     free_ports: bool,
+    /// Do not move conversations when messages are written
+    #[arg(long)]
+    no_stream: bool,
     /// Given by `--detach` to the process it starts, whose output is a log
     #[arg(long, hide = true, conflicts_with = "detach")]
     background: bool,
@@ -37,7 +42,7 @@ pub struct UpArgs {
 pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
     let dir = stack_dir(context);
     if args.detach {
-        let (state, already) = detached(context, &dir, args.free_ports).await?;
+        let (state, already) = detached(context, &dir, args.free_ports, args.no_stream).await?;
         tell(context, &state, already);
         return Ok(ExitCode::SUCCESS);
     }
@@ -54,6 +59,7 @@ pub async fn detached(
     context: &Context,
     dir: &StackDir,
     free_ports: bool,
+    no_stream: bool,
 ) -> anyhow::Result<(State, bool)> {
     if let Status::Running(state) = dir.status()? {
         return Ok((state, true));
@@ -67,6 +73,9 @@ pub async fn detached(
     let mut arguments: Vec<OsString> = vec!["local".into(), "up".into(), "--background".into()];
     if free_ports {
         arguments.push("--free-ports".into());
+    }
+    if no_stream {
+        arguments.push("--no-stream".into());
     }
     let child = cruddur_local::spawn_detached(&program, &arguments, dir)?;
     let dir = dir.clone();
@@ -100,12 +109,14 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
     ui.status(format_args!(
         "the local stack in {folder} runs; Ctrl-C ends it"
     ));
+    let own = context.for_stack(&variables(stack.state()), false);
     let code = tokio::select! {
         exit = stack.stopped() => {
             tell_exit(context, &exit);
             Ok(ExitCode::from(FAILED))
         }
         () = interrupted() => Err(Error::Interrupted.into()),
+        never = keep_up(&own), if !args.no_stream => match never {},
         // In the background the lines are in a log already.
         () = show_log(context, &dir), if !args.background => unreachable!("a log has no end"),
     };
