@@ -266,8 +266,8 @@ fn size(name: &str, usual: usize) -> usize {
 
 #[test]
 fn two_followers_one_of_which_is_killed_every_second_leave_every_group_right() {
-    let messages = size("CRUDDUR_TEST_MESSAGES", 1_000);
-    let groups = size("CRUDDUR_TEST_GROUPS", 20);
+    let messages = size("CRUDDUR_TEST_MESSAGES", 300);
+    let groups = size("CRUDDUR_TEST_GROUPS", 10);
     let (environment, table) = runtime().block_on(with_table());
     let begun: Vec<NewGroup> = (0..groups)
         .map(|n| {
