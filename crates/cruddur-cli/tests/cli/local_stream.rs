@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::local::Folder;
 use crate::support::TestEnvironment;
 
 fn last_message(environment: &TestEnvironment) -> String {
@@ -14,9 +15,10 @@ fn last_message(environment: &TestEnvironment) -> String {
 
 #[test]
 fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
-    let mut environment = TestEnvironment::bare();
+    let mut folder = Folder::new();
     // The stack follows the messages table under its own name.
-    environment.table = "cruddur-messages".to_owned();
+    folder.environment.table = "cruddur-messages".to_owned();
+    let environment = &folder.environment;
     let up = ["local", "up", "--detach", "--free-ports"];
     let write = |text| {
         let command = [
@@ -33,7 +35,7 @@ fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
     environment.run(&["setup", "-q"]).exits(0);
     write("seen by the stack");
     let deadline = Instant::now() + Duration::from_secs(30);
-    while last_message(&environment) != "seen by the stack" {
+    while last_message(environment) != "seen by the stack" {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -44,8 +46,7 @@ fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
         .exits(0);
     write("seen by nobody");
     std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(last_message(&environment), "seen by the stack");
+    assert_eq!(last_message(environment), "seen by the stack");
     environment.run(&["ddb", "stream", "drain"]).exits(0);
-    assert_eq!(last_message(&environment), "seen by nobody");
-    environment.run(&["local", "down"]).exits(0);
+    assert_eq!(last_message(environment), "seen by nobody");
 }
