@@ -18,3 +18,8 @@ snapshots:
 # A seeded stack in this folder, and what to try on it.
 up:
     cargo run --release -- setup --local
+
+# The stack beside DynamoDB Local and moto: start, memory, processor time.
+bench-local *ARGS:
+    cargo build --release
+    python3 benches/local.py target/release/cruddur {{ARGS}}
