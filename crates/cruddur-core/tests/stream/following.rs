@@ -202,6 +202,9 @@ async fn a_stream_that_was_replaced_is_followed_from_its_beginning() {
     };
     let streams = streams_at(engine()).await;
     let shutdown = async {
+        // The follower has begun once it has seen this and what it did about it.
+        write(&table, first, "text 4", 4).await;
+        seen.wait_for(|records| *records >= 5).await.unwrap();
         let drop = client().delete_table().table_name(table.name()).send();
         drop.await.unwrap();
         // Longer than the follower is ever idle.
@@ -209,7 +212,7 @@ async fn a_stream_that_was_replaced_is_followed_from_its_beginning() {
         create(&client(), table.name(), WHOLE).await;
         let second = group(&table, &one, &other, 10).await;
         write(&table, second, "text 12", 12).await;
-        seen.wait_for(|records| *records >= 7).await.unwrap();
+        seen.wait_for(|records| *records >= 5 + 7).await.unwrap();
         assert_at(&table, &one, second, 12).await;
     };
     let followed = follow(&table, &streams, log.checkpoint, &mut running, shutdown);
