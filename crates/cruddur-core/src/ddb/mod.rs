@@ -1,6 +1,7 @@
 //! The messages table: its schema, its items, and the access patterns.
 
 pub mod batch;
+mod engine;
 pub mod import;
 pub mod item;
 pub mod json;

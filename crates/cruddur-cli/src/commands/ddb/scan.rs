@@ -17,7 +17,7 @@ const ROWS: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub struct ScanArgs {
-    /// Read so many parts of the table at once [default: 4, with --limit 1]
+    /// Read so many parts of the table at once [default: what is fastest]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     segments: Option<u32>,
     /// Show at most so many items
