@@ -1,8 +1,10 @@
 //! DynamoDB with Streams: the dynoxide engine over an SQLite file.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use dynoxide::Database;
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::task::{Task, listener};
@@ -32,20 +34,146 @@ fn open(dir: &StackDir) -> Result<Database, Error> {
         reason: format!("the path {} is not UTF-8", path.display()),
         log: Vec::new(),
     })?;
-    Database::new(name).map_err(|cause| {
-        // The engine has one kind of error for all of SQLite's; its words tell
-        // a bad file, which only another file mends, from a bad moment.
-        let reason = cause.to_string();
-        if reason.contains("not a database") || reason.contains("malformed") {
-            Error::Damaged { path, reason }
-        } else if reason.contains("disk is full") {
-            Error::file("write", &path)(ErrorKind::StorageFull.into())
-        } else {
-            Error::Service {
-                service: Service::DynamoDb,
-                reason: format!("{} cannot be opened: {reason}", path.display()),
-                log: Vec::new(),
-            }
+    let database = Database::new(name).map_err(|cause| failure(&path, &cause))?;
+    // Despite its name the one public way to `PRAGMA synchronous = NORMAL`, the
+    // mode SQLite advises with its write-ahead log: the file cannot be damaged,
+    // and only a machine that loses power can lose the last moment's writes. The
+    // default waits for the disk once an item, 25 times a batch.
+    database
+        .disable_bulk_loading()
+        .map_err(|cause| failure(&path, &cause))?;
+    // A connection of our own: the engine has no way in for statements.
+    Connection::open(&path)
+        .and_then(|connection| connection.execute_batch(include_str!("dynamodb/upkeep.sql")))
+        .map_err(|cause| failure(&path, &cause))?;
+    Ok(database)
+}
+
+/// The engine has one kind of error for all of SQLite's; its words tell a bad
+/// file, which only another file mends, from a bad moment.
+fn failure(path: &Path, cause: &dyn std::error::Error) -> Error {
+    let reason = cause.to_string();
+    if reason.contains("not a database") || reason.contains("malformed") {
+        Error::Damaged {
+            path: path.to_owned(),
+            reason,
         }
-    })
+    } else if reason.contains("disk is full") {
+        Error::file("write", path)(ErrorKind::StorageFull.into())
+    } else {
+        Error::Service {
+            service: Service::DynamoDb,
+            reason: format!("{} cannot be opened: {reason}", path.display()),
+            log: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dynoxide::Database;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A stack's folder, its file opened, and a connection of the test's own.
+    fn opened(folder: &tempfile::TempDir) -> (Database, Connection) {
+        let dir = StackDir::at(folder.path());
+        dir.prepare().unwrap();
+        let database = open(&dir).unwrap();
+        let connection = Connection::open(dir.data_path(Service::DynamoDb)).unwrap();
+        (database, connection)
+    }
+
+    fn request<T: serde::de::DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn create_table(database: &Database) {
+        database
+            .create_table(request(json!({
+                "TableName": "table",
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                "BillingMode": "PAY_PER_REQUEST",
+                "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
+            })))
+            .unwrap();
+    }
+
+    fn put(database: &Database, pk: &str) {
+        let item = json!({"TableName": "table", "Item": {"pk": {"S": pk}}});
+        database.put_item(request(item)).unwrap();
+    }
+
+    fn records(connection: &Connection) -> Vec<String> {
+        let mut statement = connection
+            .prepare("SELECT keys_json FROM _stream_records ORDER BY id")
+            .unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn the_stream_of_a_table_made_anew_begins_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, connection) = opened(&folder);
+        create_table(&database);
+        put(&database, "old");
+        assert_eq!(records(&connection), [r#"{"pk":{"S":"old"}}"#]);
+        let drop = json!({"TableName": "table"});
+        database.delete_table(request(drop)).unwrap();
+        create_table(&database);
+        put(&database, "new");
+        assert_eq!(records(&connection), [r#"{"pk":{"S":"new"}}"#]);
+    }
+
+    #[test]
+    fn stream_records_are_kept_for_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, connection) = opened(&folder);
+        create_table(&database);
+        for pk in ["of the day before", "of yesterday"] {
+            put(&database, pk);
+        }
+        let back =
+            "UPDATE _stream_records SET created_at = created_at - ?1 WHERE keys_json LIKE ?2";
+        let hour = 60 * 60;
+        connection.execute(back, (25 * hour, "%before%")).unwrap();
+        connection
+            .execute(back, (23 * hour, "%yesterday%"))
+            .unwrap();
+        drop(database);
+        let _database = opened(&folder);
+        assert_eq!(records(&connection), [r#"{"pk":{"S":"of yesterday"}}"#]);
+    }
+
+    /// The engine's own statements, as of dynoxide 3.2 in `storage.rs`: what is
+    /// held is that a write does not read every record there is.
+    #[test]
+    fn the_streams_statements_use_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_database, connection) = opened(&folder);
+        let number = "CAST(sequence_number AS INTEGER)";
+        for statement in [
+            format!(
+                "SELECT COALESCE(MAX({number}), 0) + 1 FROM _stream_records WHERE table_name = ?1"
+            ),
+            format!(
+                "SELECT keys_json FROM _stream_records WHERE table_name = ?1 AND shard_id = ?2 \
+                 AND {number} > ?3 ORDER BY {number} ASC LIMIT ?4"
+            ),
+        ] {
+            let mut explain = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+                .unwrap();
+            let plan: Vec<String> = explain
+                .raw_query()
+                .mapped(|row| row.get("detail"))
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(plan.len(), 1, "{plan:?}");
+            assert!(plan[0].contains("INDEX cruddur_stream_order"), "{plan:?}");
+        }
+    }
 }
