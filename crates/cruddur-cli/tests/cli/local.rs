@@ -294,10 +294,17 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     assert!(refused.stderr.contains("--yes"), "{refused}");
     folder.run(&["local", "reset", "--yes", "--seed"]).exits(0);
     let add = ["local", "users", "add", "ann", "--email", "ann@example.com"];
+    let dry = [&add[..], &["--dry-run"]].concat();
+    for _ in 0..2 {
+        let would = folder.run(&dry).exits(0);
+        assert!(would.stderr.contains("would add ann to"), "{would}");
+    }
     let added = folder.run(&add).exits(0);
     assert!(added.stderr.contains("Cognito and PostgreSQL"), "{added}");
-    let again = folder.run(&add).exits(0);
-    assert!(again.stderr.contains("already"), "{again}");
+    for again in [&add[..], &dry] {
+        let again = folder.run(again).exits(0);
+        assert!(again.stderr.contains("ann is there already"), "{again}");
+    }
     let other = ["local", "users", "add", "ann", "--email", "a@example.com"];
     folder.run(&other).exits(1);
 
