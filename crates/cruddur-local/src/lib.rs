@@ -26,7 +26,7 @@ mod task;
 mod temporary;
 
 pub use cognito::PoolUser;
-pub use companion::Companion;
+pub use companion::{Companion, hangup_is_ignored};
 pub use control::{Detached, Down, down, end_leftover, spawn_detached, wait_until_ready};
 pub use dir::{StackDir, Status};
 pub use error::Error;

@@ -1,6 +1,9 @@
 //! The local stack as a person runs it, through the binary.
 
+use std::fs::File;
 use std::io::{BufReader, Read as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -253,6 +256,77 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
     // Before the handler is there, the signal itself ends it.
     assert!(code.is_none() || code == Some(130), "{output:?}");
     folder.up();
+}
+
+/// A terminal of its own for a command; it is closed when the file is.
+fn with_terminal(command: &mut Command) -> File {
+    let (mut ours, mut theirs) = (0, 0);
+    // SAFETY: the first two are filled in, the others may be null.
+    let opened = unsafe {
+        libc::openpty(
+            &mut ours,
+            &mut theirs,
+            std::ptr::null_mut(),
+            std::ptr::null(),
+            std::ptr::null(),
+        )
+    };
+    assert_eq!(opened, 0);
+    // SAFETY: both are open, and nobody else's.
+    let (ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
+    let prepare = || {
+        // SAFETY: both only make a system call, as is allowed after a fork.
+        let made = unsafe { libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0 };
+        made.then_some(()).ok_or_else(std::io::Error::last_os_error)
+    };
+    command
+        .stdin(theirs.try_clone().unwrap())
+        .stdout(theirs.try_clone().unwrap())
+        .stderr(theirs);
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(prepare) };
+    // SAFETY: the child must not keep the other end open, or it never closes.
+    unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+    ours
+}
+
+#[test]
+fn closing_the_terminal_ends_it_unless_nohup_says_otherwise() {
+    let mut folder = Folder::new();
+    let arguments = ["local", "up", "--free-ports"];
+    let mut command = folder.environment.command(&arguments);
+    let terminal = with_terminal(&mut command);
+    let mut up = command.spawn().unwrap();
+    // The command holds the other end of the terminal, too.
+    drop(command);
+    let mut shown = BufReader::new(terminal);
+    read_until(&mut shown, "Ctrl-C ends it");
+    let status = folder.run(&["local", "status", "-o", "json"]).json();
+    let postgres = pid(&status["services"][2]);
+    folder.pids.extend([up.id(), postgres]);
+    drop(shown);
+    assert_eq!(up.wait().unwrap().code(), Some(130));
+    assert!(!alive(postgres));
+    let status = folder.run(&["local", "status", "-o", "json"]).exits(4);
+    assert_eq!(status.json()["state"], "stopped");
+
+    let mut command = folder.environment.command(&arguments);
+    // SAFETY: the closure makes a system call only.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        })
+    };
+    let mut up = piped(command);
+    let mut stderr = BufReader::new(up.stderr.take().unwrap());
+    read_until(&mut stderr, "Ctrl-C ends it\n");
+    folder.pids.push(up.id());
+    signal(up.id(), libc::SIGHUP);
+    std::thread::sleep(Duration::from_millis(300));
+    folder.run(&["local", "status"]).exits(0);
+    signal(up.id(), libc::SIGTERM);
+    assert_eq!(up.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -187,7 +187,11 @@ fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
         "-c",
         script,
     ];
-    for (number, expected) in [(libc::SIGTERM, Some(128 + 15)), (libc::SIGKILL, None)] {
+    for (number, expected) in [
+        (libc::SIGTERM, Some(128 + 15)),
+        (libc::SIGHUP, Some(128 + 1)),
+        (libc::SIGKILL, None),
+    ] {
         let mut command = folder.environment.command(&arguments);
         let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

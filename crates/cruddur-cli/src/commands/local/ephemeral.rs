@@ -2,7 +2,7 @@
 //!
 //! It runs inside this process. Ctrl-C in a terminal reaches the command by
 //! itself, since it is in the same process group; SIGTERM, and SIGINT where
-//! there is no terminal, are passed on. This process waits for the command,
+//! there is no terminal, are passed on, and so is the end of the terminal. This process waits for the command,
 //! ends the stack and gives the command's status. Killed outright, the kernel
 //! tells the command and PostgreSQL to end, and the next run deletes the folder.
 
@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::env::variables;
 use super::exec::ExecArgs;
 use super::up;
-use crate::app::interrupted;
+use crate::app::{Hangup, interrupted};
 use crate::commands::setup;
 use crate::context::Context;
 
@@ -69,6 +69,7 @@ struct Signals {
     child: Signal,
     interrupt: Signal,
     terminate: Signal,
+    hangup: Hangup,
 }
 
 impl Signals {
@@ -77,6 +78,7 @@ impl Signals {
             child: signal(SignalKind::child())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: Hangup::new(),
         })
     }
 }
@@ -100,6 +102,7 @@ async fn wait(
                 companion.interrupt();
             },
             _ = signals.terminate.recv() => companion.terminate(),
+            () = signals.hangup.recv() => companion.hang_up(),
             // The command finds out by itself; this says why.
             exit = stack.stopped(), if complete => {
                 complete = false;
