@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::env::variables;
 use super::exec::ExecArgs;
+use super::stream::keep_up;
 use super::up;
 use crate::app::{Hangup, interrupted};
 use crate::commands::setup;
@@ -37,7 +38,15 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode
         }
     };
     let code = match Companion::start(args.command(stack.state())) {
-        Ok(companion) => exit_code(wait(context, companion, &mut stack, &mut signals).await?),
+        Ok(companion) => {
+            // What it does is among the command's own lines only if it fails.
+            let mut own = context.for_stack(&variables(stack.state()), true);
+            own.folder = folder.path().to_owned();
+            tokio::select! {
+                status = wait(context, companion, &mut stack, &mut signals) => exit_code(status?),
+                never = keep_up(&own), if !args.no_stream => match never {},
+            }
+        }
         Err(error) => args.not_run(context, &error),
     };
     stack.stop().await?;
