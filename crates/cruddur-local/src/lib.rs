@@ -33,8 +33,8 @@ pub use error::Error;
 pub use health::{ServiceHealth, health};
 pub use postgres::installed_postgres;
 pub use snapshot::{
-    Snapshot, reset, snapshot_check, snapshot_check_new, snapshot_list, snapshot_restore,
-    snapshot_save,
+    Snapshot, reset, snapshot_check, snapshot_check_new, snapshot_delete, snapshot_list,
+    snapshot_restore, snapshot_save,
 };
 pub use stack::{Exit, Options, Progress, Stack, Step, start};
 pub use state::{Cognito, DynamoDb, Postgres, Service, State};

@@ -396,6 +396,21 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     // As it was: running, and with all three services' data.
     let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
     assert_eq!(users.as_array().unwrap().len(), 4, "{users}");
+
+    let delete = ["local", "snapshot", "delete", "known"];
+    let refused = folder.run(&delete).exits(5);
+    assert!(refused.stderr.contains("--yes"), "{refused}");
+    folder.run(&[&delete[..], &["--dry-run"]].concat()).exits(0);
+    let list = folder.run(&["local", "snapshot", "list", "-o", "json"]);
+    assert_eq!(list.json()[0]["name"], "known");
+    let yes = [&delete[..], &["-y"]].concat();
+    let deleted = folder.run(&yes).exits(0);
+    assert!(deleted.stderr.contains("deleted the snapshot known"));
+    folder.run(&yes).exits(6);
+    let list = folder.run(&["local", "snapshot", "list", "-o", "json"]);
+    assert_eq!(list.json(), serde_json::json!([]));
+    let kept = folder.environment.path().join(".cruddur/snapshots");
+    assert_eq!(std::fs::read_dir(kept).unwrap().count(), 0);
     let pool = folder
         .run(&["cognito", "list-users", "-o", "json"])
         .exits(0);
