@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Cli;
 use crate::commands;
@@ -61,9 +62,8 @@ async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) ->
     }
 }
 
-/// Returns on Ctrl-C or SIGTERM.
+/// Returns on Ctrl-C, on SIGTERM, and when the terminal is closed.
 pub async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -71,9 +71,34 @@ pub async fn interrupted() {
         // Without handlers the signals end the process as they always do.
         return std::future::pending().await;
     };
+    let mut hangup = Hangup::new();
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        () = hangup.recv() => {}
+    }
+}
+
+/// SIGHUP, which comes when the terminal is closed.
+pub struct Hangup(Option<Signal>);
+
+impl Hangup {
+    /// Listens for it, except under `nohup`, which is there so that it is ignored.
+    pub fn new() -> Hangup {
+        if cruddur_local::hangup_is_ignored() {
+            return Hangup(None);
+        }
+        Hangup(signal(SignalKind::hangup()).ok())
+    }
+
+    /// Returns when it comes.
+    pub async fn recv(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 

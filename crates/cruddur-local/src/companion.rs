@@ -57,6 +57,13 @@ impl Companion {
         self.signal(libc::SIGINT);
     }
 
+    /// Passes on that the terminal is closed: SIGHUP, by which an interactive
+    /// shell ends, and SIGTERM for what takes the first for something else.
+    pub fn hang_up(&self) {
+        self.signal(libc::SIGHUP);
+        self.signal(libc::SIGTERM);
+    }
+
     /// Passes on a request to end: SIGTERM.
     pub fn terminate(&self) {
         self.signal(libc::SIGTERM);
@@ -66,5 +73,16 @@ impl Companion {
         // SAFETY: sends a signal. Its id is not another's: only `ended` waits
         // for it, and needs the same value mutably.
         unsafe { libc::kill(self.child.id() as libc::pid_t, number) };
+    }
+}
+
+/// Whether this process was started so that SIGHUP does not end it, as `nohup`
+/// does. Whoever listens for the signal undoes that, so it is asked first.
+pub fn hangup_is_ignored() -> bool {
+    // SAFETY: all zeroes is a valid value; the call only fills it in.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let asked = libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut action);
+        asked == 0 && action.sa_sigaction == libc::SIG_IGN
     }
 }

@@ -26,15 +26,15 @@ mod task;
 mod temporary;
 
 pub use cognito::PoolUser;
-pub use companion::Companion;
+pub use companion::{Companion, hangup_is_ignored};
 pub use control::{Detached, Down, down, end_leftover, spawn_detached, wait_until_ready};
 pub use dir::{StackDir, Status};
 pub use error::Error;
 pub use health::{ServiceHealth, health};
 pub use postgres::installed_postgres;
 pub use snapshot::{
-    Snapshot, reset, snapshot_check, snapshot_check_new, snapshot_list, snapshot_restore,
-    snapshot_save,
+    Snapshot, reset, snapshot_check, snapshot_check_new, snapshot_delete, snapshot_list,
+    snapshot_restore, snapshot_save,
 };
 pub use stack::{Exit, Options, Progress, Stack, Step, start};
 pub use state::{Cognito, DynamoDb, Postgres, Service, State};

@@ -111,12 +111,24 @@ pub fn snapshot_list(dir: &StackDir) -> Result<Vec<Snapshot>, Error> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(Error::file("read", &folder))?.path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != ".new") {
+        // No snapshot's name begins so, but what is half made or half deleted.
+        if path.is_dir() && !entry_name(&path).starts_with('.') {
             found.push(look_at(&path)?);
         }
     }
     found.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
     Ok(found)
+}
+
+/// Deletes a snapshot. The stack may run: none of its files are touched.
+pub fn snapshot_delete(dir: &StackDir, name: &str) -> Result<(), Error> {
+    snapshot_check(dir, name)?;
+    let path = folder_of(dir, name)?;
+    // Under another name first: a part of it must not pass for all of it.
+    let going = dir.snapshots_path().join(".deleted");
+    files::remove(&going)?;
+    fs::rename(&path, &going).map_err(Error::file("remove", &path))?;
+    files::remove(&going)
 }
 
 /// Deletes the data of a stopped stack. Its snapshots, its logs and the ports
@@ -148,14 +160,15 @@ fn folder_of(dir: &StackDir, name: &str) -> Result<PathBuf, Error> {
     Ok(dir.snapshots_path().join(name))
 }
 
+fn entry_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 fn look_at(path: &Path) -> Result<Snapshot, Error> {
     let seen = fs::metadata(path).and_then(|seen| seen.modified());
     Ok(Snapshot {
-        name: path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        name: entry_name(path),
         created_at: seen.map_err(Error::file("read", path))?.into(),
     })
 }

@@ -1,6 +1,9 @@
 //! The local stack as a person runs it, through the binary.
 
+use std::fs::File;
 use std::io::{BufReader, Read as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -255,6 +258,77 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
     folder.up();
 }
 
+/// A terminal of its own for a command; it is closed when the file is.
+fn with_terminal(command: &mut Command) -> File {
+    let (mut ours, mut theirs) = (0, 0);
+    // SAFETY: the first two are filled in, the others may be null.
+    let opened = unsafe {
+        libc::openpty(
+            &mut ours,
+            &mut theirs,
+            std::ptr::null_mut(),
+            std::ptr::null(),
+            std::ptr::null(),
+        )
+    };
+    assert_eq!(opened, 0);
+    // SAFETY: both are open, and nobody else's.
+    let (ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
+    let prepare = || {
+        // SAFETY: both only make a system call, as is allowed after a fork.
+        let made = unsafe { libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0 };
+        made.then_some(()).ok_or_else(std::io::Error::last_os_error)
+    };
+    command
+        .stdin(theirs.try_clone().unwrap())
+        .stdout(theirs.try_clone().unwrap())
+        .stderr(theirs);
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(prepare) };
+    // SAFETY: the child must not keep the other end open, or it never closes.
+    unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+    ours
+}
+
+#[test]
+fn closing_the_terminal_ends_it_unless_nohup_says_otherwise() {
+    let mut folder = Folder::new();
+    let arguments = ["local", "up", "--free-ports"];
+    let mut command = folder.environment.command(&arguments);
+    let terminal = with_terminal(&mut command);
+    let mut up = command.spawn().unwrap();
+    // The command holds the other end of the terminal, too.
+    drop(command);
+    let mut shown = BufReader::new(terminal);
+    read_until(&mut shown, "Ctrl-C ends it");
+    let status = folder.run(&["local", "status", "-o", "json"]).json();
+    let postgres = pid(&status["services"][2]);
+    folder.pids.extend([up.id(), postgres]);
+    drop(shown);
+    assert_eq!(up.wait().unwrap().code(), Some(130));
+    assert!(!alive(postgres));
+    let status = folder.run(&["local", "status", "-o", "json"]).exits(4);
+    assert_eq!(status.json()["state"], "stopped");
+
+    let mut command = folder.environment.command(&arguments);
+    // SAFETY: the closure makes a system call only.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        })
+    };
+    let mut up = piped(command);
+    let mut stderr = BufReader::new(up.stderr.take().unwrap());
+    read_until(&mut stderr, "Ctrl-C ends it\n");
+    folder.pids.push(up.id());
+    signal(up.id(), libc::SIGHUP);
+    std::thread::sleep(Duration::from_millis(300));
+    folder.run(&["local", "status"]).exits(0);
+    signal(up.id(), libc::SIGTERM);
+    assert_eq!(up.wait().unwrap().code(), Some(130));
+}
+
 #[test]
 fn a_newer_folder_is_refused_and_a_bad_one_told_in_a_sentence() {
     let mut folder = Folder::new();
@@ -294,10 +368,17 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     assert!(refused.stderr.contains("--yes"), "{refused}");
     folder.run(&["local", "reset", "--yes", "--seed"]).exits(0);
     let add = ["local", "users", "add", "ann", "--email", "ann@example.com"];
+    let dry = [&add[..], &["--dry-run"]].concat();
+    for _ in 0..2 {
+        let would = folder.run(&dry).exits(0);
+        assert!(would.stderr.contains("would add ann to"), "{would}");
+    }
     let added = folder.run(&add).exits(0);
     assert!(added.stderr.contains("Cognito and PostgreSQL"), "{added}");
-    let again = folder.run(&add).exits(0);
-    assert!(again.stderr.contains("already"), "{again}");
+    for again in [&add[..], &dry] {
+        let again = folder.run(again).exits(0);
+        assert!(again.stderr.contains("ann is there already"), "{again}");
+    }
     let other = ["local", "users", "add", "ann", "--email", "a@example.com"];
     folder.run(&other).exits(1);
 
@@ -315,6 +396,21 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     // As it was: running, and with all three services' data.
     let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
     assert_eq!(users.as_array().unwrap().len(), 4, "{users}");
+
+    let delete = ["local", "snapshot", "delete", "known"];
+    let refused = folder.run(&delete).exits(5);
+    assert!(refused.stderr.contains("--yes"), "{refused}");
+    folder.run(&[&delete[..], &["--dry-run"]].concat()).exits(0);
+    let list = folder.run(&["local", "snapshot", "list", "-o", "json"]);
+    assert_eq!(list.json()[0]["name"], "known");
+    let yes = [&delete[..], &["-y"]].concat();
+    let deleted = folder.run(&yes).exits(0);
+    assert!(deleted.stderr.contains("deleted the snapshot known"));
+    folder.run(&yes).exits(6);
+    let list = folder.run(&["local", "snapshot", "list", "-o", "json"]);
+    assert_eq!(list.json(), serde_json::json!([]));
+    let kept = folder.environment.path().join(".cruddur/snapshots");
+    assert_eq!(std::fs::read_dir(kept).unwrap().count(), 0);
     let pool = folder
         .run(&["cognito", "list-users", "-o", "json"])
         .exits(0);

@@ -5,6 +5,43 @@ use std::time::{Duration, Instant};
 use crate::local::Folder;
 use crate::support::TestEnvironment;
 
+#[test]
+fn a_stack_for_one_command_moves_conversations_too() {
+    let mut folder = Folder::new();
+    // The script's commands take the table by default.
+    folder.environment.table = "cruddur-messages".to_owned();
+    let binary = crate::support::BINARY;
+    // As a test suite would: it writes, and looks until it sees it, or gives up.
+    let script = format!(
+        "{binary} ddb patterns create-message --handle bayko seen -q >/dev/null || exit 9
+         for i in $(seq $TRIES); do
+             {binary} ddb patterns list-conversations -o json -q | grep -q '\"message\": \"seen\"' \
+                 && exit 0
+             sleep 0.1
+         done
+         exit 1"
+    );
+    for (options, tries, status) in [(&[][..], "300", 0), (&["--no-stream"], "20", 1)] {
+        let arguments = [
+            &["local", "exec", "--ephemeral"],
+            options,
+            &["--", "sh", "-c", &script],
+        ]
+        .concat();
+        let mut command = folder.environment.command(&arguments);
+        command.env("TRIES", tries);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{stderr}");
+        assert!(!stderr.contains("stream"), "{stderr}");
+    }
+    assert_eq!(folder.leftovers(), 0);
+    assert!(!folder.environment.path().join(".cruddur").exists());
+    folder
+        .run(&["local", "exec", "--no-stream", "--", "true"])
+        .exits(2);
+}
+
 fn last_message(environment: &TestEnvironment) -> String {
     let found = environment
         .run(&["ddb", "patterns", "list-conversations", "-o", "json", "-q"])

@@ -2,7 +2,7 @@
 //!
 //! It runs inside this process. Ctrl-C in a terminal reaches the command by
 //! itself, since it is in the same process group; SIGTERM, and SIGINT where
-//! there is no terminal, are passed on. This process waits for the command,
+//! there is no terminal, are passed on, and so is the end of the terminal. This process waits for the command,
 //! ends the stack and gives the command's status. Killed outright, the kernel
 //! tells the command and PostgreSQL to end, and the next run deletes the folder.
 
@@ -17,8 +17,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::env::variables;
 use super::exec::ExecArgs;
+use super::stream::keep_up;
 use super::up;
-use crate::app::interrupted;
+use crate::app::{Hangup, interrupted};
 use crate::commands::setup;
 use crate::context::Context;
 
@@ -37,7 +38,15 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode
         }
     };
     let code = match Companion::start(args.command(stack.state())) {
-        Ok(companion) => exit_code(wait(context, companion, &mut stack, &mut signals).await?),
+        Ok(companion) => {
+            // What it does is among the command's own lines only if it fails.
+            let mut own = context.for_stack(&variables(stack.state()), true);
+            own.folder = folder.path().to_owned();
+            tokio::select! {
+                status = wait(context, companion, &mut stack, &mut signals) => exit_code(status?),
+                never = keep_up(&own), if !args.no_stream => match never {},
+            }
+        }
         Err(error) => args.not_run(context, &error),
     };
     stack.stop().await?;
@@ -69,6 +78,7 @@ struct Signals {
     child: Signal,
     interrupt: Signal,
     terminate: Signal,
+    hangup: Hangup,
 }
 
 impl Signals {
@@ -77,6 +87,7 @@ impl Signals {
             child: signal(SignalKind::child())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: Hangup::new(),
         })
     }
 }
@@ -100,6 +111,7 @@ async fn wait(
                 companion.interrupt();
             },
             _ = signals.terminate.recv() => companion.terminate(),
+            () = signals.hangup.recv() => companion.hang_up(),
             // The command finds out by itself; this says why.
             exit = stack.stopped(), if complete => {
                 complete = false;

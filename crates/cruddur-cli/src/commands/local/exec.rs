@@ -18,6 +18,9 @@ pub struct ExecArgs {
     /// Run it with a stack of its own, set up and seeded, that ends with it
     #[arg(long)]
     pub ephemeral: bool,
+    /// Do not move conversations when messages are written
+    #[arg(long, requires = "ephemeral")]
+    pub no_stream: bool,
     /// The command and its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<OsString>,

@@ -17,6 +17,8 @@ pub enum SnapshotCommand {
     Restore(SnapshotArgs),
     /// List the names, the oldest first
     List,
+    /// Delete what was kept under a name
+    Delete(DeleteArgs),
 }
 
 #[derive(Debug, Args)]
@@ -25,11 +27,24 @@ pub struct SnapshotArgs {
     name: String,
 }
 
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    snapshot: SnapshotArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Say what would be done, and do not do it
+    #[arg(long)]
+    dry_run: bool,
+}
+
 pub async fn run(context: &Context, command: SnapshotCommand) -> anyhow::Result<ExitCode> {
     match command {
         SnapshotCommand::Save(args) => save(context, args.name).await,
         SnapshotCommand::Restore(args) => restore(context, args.name).await,
         SnapshotCommand::List => list(context),
+        SnapshotCommand::Delete(args) => delete(context, &args),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -83,5 +98,24 @@ fn list(context: &Context) -> anyhow::Result<()> {
         }
         write_table(out, &table)
     })?;
+    Ok(())
+}
+
+fn delete(context: &Context, args: &DeleteArgs) -> anyhow::Result<()> {
+    let dir = stack_dir(context);
+    let name = &args.snapshot.name;
+    // Nobody is asked about what is not there.
+    cruddur_local::snapshot_check(&dir, name)?;
+    let (ui, folder) = (&context.ui, dir.path().display());
+    let what = format!("the snapshot {name} of the local stack in {folder}");
+    if args.dry_run {
+        ui.status(format_args!("would delete {what}"));
+        return Ok(());
+    }
+    if !args.yes {
+        ui.confirm(format_args!("delete {what}? [y/N]"), "y", "--yes")?;
+    }
+    cruddur_local::snapshot_delete(&dir, name)?;
+    ui.status(format_args!("deleted {what}"));
     Ok(())
 }

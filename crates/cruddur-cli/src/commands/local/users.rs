@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use cruddur_core::Error;
-use cruddur_core::cognito::Pool;
+use cruddur_core::cognito::{Pool, PoolUser};
 use cruddur_core::db::Database;
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub struct AddArgs {
     /// The name people see [default: the handle]
     #[arg(long)]
     name: Option<String>,
+    /// Say what would be done, and do not do it
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// What there is now, and what of it is new.
@@ -36,9 +39,11 @@ pub struct AddArgs {
 struct Added<'a> {
     handle: &'a str,
     email: &'a str,
-    cognito_user_id: String,
+    /// Not known before the pool has given it.
+    cognito_user_id: Option<String>,
     added_to_cognito: bool,
     added_to_postgresql: bool,
+    dry_run: bool,
 }
 
 pub async fn run(context: &Context, command: UsersCommand) -> anyhow::Result<ExitCode> {
@@ -73,26 +78,35 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
         let taken = format!("there is a user {handle} already, with the address {other}");
         return Err(Error::Failed(taken).into());
     }
-    let added_to_cognito = there.is_none();
+    let mut added = Added {
+        handle,
+        email: &args.email,
+        cognito_user_id: there.as_ref().map(id),
+        added_to_cognito: there.is_none(),
+        added_to_postgresql: here.is_none(),
+        dry_run: args.dry_run,
+    };
+    if args.dry_run {
+        return tell(context, &added);
+    }
     let user = match there {
         Some(user) => user,
         None => pool.add(handle, &args.email, name).await?,
     };
-    let sub = user.sub.unwrap_or(user.username);
-    let added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
+    let sub = id(&user);
+    added.added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
     if here.is_some_and(|user| user.cognito_user_id != sub) {
         database
             .update_cognito_ids(&pool.users().await?, false)
             .await?;
     }
-    let added = Added {
-        handle,
-        email: &args.email,
-        cognito_user_id: sub,
-        added_to_cognito,
-        added_to_postgresql,
-    };
+    added.cognito_user_id = Some(sub);
     tell(context, &added)
+}
+
+/// What the database keeps of a pool's user.
+fn id(user: &PoolUser) -> String {
+    user.sub.as_ref().unwrap_or(&user.username).clone()
 }
 
 fn tell(context: &Context, added: &Added<'_>) -> anyhow::Result<()> {
@@ -105,6 +119,7 @@ fn tell(context: &Context, added: &Added<'_>) -> anyhow::Result<()> {
     let handle = printable(added.handle);
     context.ui.status(match to {
         "" => format!("{handle} is there already"),
+        to if added.dry_run => format!("would add {handle} to {to}"),
         to => format!("added {handle} to {to}"),
     });
     // For people that line is the whole answer.

@@ -59,11 +59,11 @@ impl Totals {
             use std::io::Write as _;
             writeln!(
                 out,
-                "{} records: {} groups moved, {} up to date, {} records ignored, {} failed",
-                self.records,
-                self.moved,
+                "{}: {} moved, {} up to date, {} ignored, {} failed",
+                counted(self.records, "record"),
+                counted(self.moved, "group"),
                 self.unchanged,
-                self.ignored,
+                counted(self.ignored, "record"),
                 self.failures.len()
             )
         })?;
@@ -72,13 +72,24 @@ impl Totals {
         }
         Err(Error::Partial {
             message: format!(
-                "{} of {} records were not applied to {}",
+                "{} of {} {} not applied to {}",
                 self.failures.len(),
-                self.records,
+                counted(self.records, "record"),
+                if self.failures.len() == 1 {
+                    "was"
+                } else {
+                    "were"
+                },
                 context.target.table.value
             ),
             not_done: self.failures.iter().map(ToString::to_string).collect(),
         }
         .into())
     }
+}
+
+/// A number with its noun, such as `1 group` and `2 groups`.
+fn counted(number: usize, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{s}")
 }
