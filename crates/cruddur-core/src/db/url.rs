@@ -207,8 +207,12 @@ impl ConnectionUrl {
     /// Each host as it stands in a URL.
     fn authorities(&self) -> Vec<String> {
         let one = |(index, host): (usize, &Host)| match host {
-            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{}", self.port(index)),
-            Host::Tcp(name) => format!("{name}:{}", self.port(index)),
+            // IPv6, maybe with a zone after a percent sign.
+            Host::Tcp(name) if name.contains(':') => {
+                let name = encoded(name).to_string().replace("%3A", ":");
+                format!("[{name}]:{}", self.port(index))
+            }
+            Host::Tcp(name) => format!("{}:{}", encoded(name), self.port(index)),
             Host::Unix(path) => {
                 let path = path.display().to_string();
                 format!("{}:{}", encoded(&path), self.port(index))

@@ -246,7 +246,7 @@ fn default_host(given: &Host) -> Host {
 }
 
 fn checked_hosts(hosts: Vec<Host>) -> Parsed<Vec<Host>> {
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "@/?#\\".contains(c);
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "@/?#\\,".contains(c);
     for host in &hosts {
         match host {
             Host::Tcp(name) if name.contains(odd) => {

@@ -18,6 +18,11 @@ fn what_is_shown_is_whole_but_for_the_password() {
         ("postgresql://:secret@h/", "postgresql://:***@h:5432"),
         ("postgresql://h1:1,h2:2/d", "postgresql://h1:1,h2:2/d"),
         ("postgresql://[::1]:7/d", "postgresql://[::1]:7/d"),
+        (
+            "postgresql://[fe80::1%25eth0]:7/d",
+            "postgresql://[fe80::1%25eth0]:7/d",
+        ),
+        ("postgresql://80%258/d", "postgresql://80%258:5432/d"),
         ("postgresql:///d", "postgresql://localhost:5432/d"),
         ("postgresql://", "postgresql://localhost:5432"),
         (
@@ -98,6 +103,7 @@ fn what_is_no_url_is_refused_without_its_password() {
         "postgresql://u:secret@h/%00",
         "postgresql://u:secret@h/%ff",
         "postgresql://u:secret@h 1/d",
+        "postgresql://u:secret@h%2Ci/d",
         "postgresql://u:secret@h:1,g:2,f/d?port=1,2",
         "postgresql://u:secret@h/d?sslrootcert=system&sslmode=require",
     ] {
