@@ -106,7 +106,7 @@ fn comes_back(text: &str) -> Result<(), TestCaseError> {
     prop_assert_eq!(again.database(), url.database());
     prop_assert_eq!(again.ssl_mode(), url.ssl_mode());
     prop_assert_eq!(again.root_certificates(), url.root_certificates());
-    prop_assert_eq!(again.psql().conninfo, url.psql().conninfo);
+    prop_assert_eq!(again.at(), url.at());
     Ok(())
 }
 

@@ -70,6 +70,8 @@ fn a_missing_name_is_the_users_but_is_never_created_or_dropped() {
     let url = ConnectionUrl::parse("postgresql://u@h", "URL").unwrap();
     assert_eq!(url.database(), Some("u"));
     assert!(url.named_database().is_err());
+    let empty = ConnectionUrl::parse("postgresql://u@h/d?dbname=", "URL").unwrap();
+    assert!(empty.named_database().is_err());
     assert_eq!(url.with_database("d").named_database().unwrap(), "d");
 }
 
