@@ -4,11 +4,13 @@
 //! file are read; [`Target::resolve`] decides what to make of them.
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cruddur_core::Service;
-use cruddur_core::target::{Inputs, LocalStack, Target};
+use cruddur_core::db::ConnectionUrl;
+use cruddur_core::target::{Choice, Inputs, LocalStack, PasswordFile, Target};
 use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
@@ -43,14 +45,25 @@ impl Context {
             table: global.table,
             local: local_stack(&folder, &ui),
             profile_region: None,
+            password_file: None,
             variables,
         };
+        let password_file = PasswordFileFound::look(&inputs.variables);
+        if let PasswordFileFound::Usable(file) = &password_file {
+            inputs.password_file = Some(file.clone());
+        }
         if needs_profile(&inputs) {
             inputs.profile_region = profile_region(inputs.profile.as_deref())?;
         }
         let target = Target::resolve(inputs.clone());
         for name in &target.ignored {
             ui.warning(format_args!("{name} is ignored with --prod"));
+        }
+        let lacks_password = |choice: &Choice<ConnectionUrl>| !choice.value.has_password();
+        if let PasswordFileFound::Ignored(why) = password_file
+            && target.postgres.as_ref().is_ok_and(lacks_password)
+        {
+            ui.warning(why);
         }
         if ui.verbose {
             tell(&ui, &target);
@@ -85,6 +98,7 @@ impl Context {
         inputs.endpoint_url = None;
         inputs.region = None;
         inputs.local = None;
+        inputs.password_file = None;
         // libpq's settings are for the server that the environment had in mind.
         inputs.variables.retain(|name, _| !name.starts_with("PG"));
         let ours = variables.iter();
@@ -96,6 +110,43 @@ impl Context {
             target: Target::resolve(inputs.clone()),
             folder: self.folder.clone(),
             inputs,
+        }
+    }
+}
+
+/// libpq's password file: `PGPASSFILE`, or else `.pgpass` in the home folder.
+enum PasswordFileFound {
+    None,
+    Usable(PasswordFile),
+    /// A sentence that says why.
+    Ignored(String),
+}
+
+impl PasswordFileFound {
+    fn look(variables: &HashMap<String, String>) -> PasswordFileFound {
+        let set = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+        let path = match (set("PGPASSFILE"), set("HOME")) {
+            (Some(path), _) => PathBuf::from(path),
+            (None, Some(home)) => Path::new(home).join(".pgpass"),
+            (None, None) => return PasswordFileFound::None,
+        };
+        let name = path.display().to_string();
+        // As with libpq, a file that is not there is no news.
+        let Ok(metadata) = std::fs::metadata(&path) else {
+            return PasswordFileFound::None;
+        };
+        let mode = metadata.permissions().mode();
+        if !metadata.is_file() {
+            PasswordFileFound::Ignored(format!("{name} is ignored: it is no file"))
+        } else if mode & 0o077 != 0 {
+            PasswordFileFound::Ignored(format!(
+                "{name} is ignored, since others may read or write it: chmod 600 {name}"
+            ))
+        } else {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => PasswordFileFound::Usable(PasswordFile { name, text }),
+                Err(error) => PasswordFileFound::Ignored(format!("{name} is ignored: {error}")),
+            }
         }
     }
 }

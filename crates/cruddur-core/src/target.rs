@@ -12,7 +12,8 @@
 //! | region | `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1` | the same without the last |
 //!
 //! What a database URL leaves open is taken from libpq's variables (`PGSSLMODE`
-//! and so on), as it is by psql and psycopg.
+//! and so on), as it is by psql and psycopg, and a password after that from
+//! libpq's password file.
 //!
 //! What one service lacks is an error only for the command that needs the
 //! service, so each is kept as a result of its own.
@@ -50,8 +51,25 @@ pub struct Inputs {
     pub variables: HashMap<String, String>,
     /// The region that the profile's configuration names.
     pub profile_region: Option<String>,
+    /// The file of PostgreSQL passwords: `PGPASSFILE`, or `~/.pgpass`.
+    pub password_file: Option<PasswordFile>,
     /// The local stack that runs for this folder.
     pub local: Option<LocalStack>,
+}
+
+/// libpq's file of passwords.
+#[derive(Clone)]
+pub struct PasswordFile {
+    /// Its path.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
+}
+
+impl std::fmt::Debug for PasswordFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PasswordFile({:?})", self.name)
+    }
 }
 
 /// The addresses of a running local stack.
@@ -244,8 +262,8 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
                 what: "the production database".to_owned(),
                 set: "PROD_CONNECTION_URL".to_owned(),
             })?;
-        let url = connection_url(inputs, url, name)?.verified_by_default();
-        return Ok(Choice::new(url, name));
+        let choice = connection_url(inputs, url, name)?;
+        return Ok(Choice::new(choice.value.verified_by_default(), choice.why));
     }
     let (url, why) = match first_of(inputs, &["CONNECTION_URL", "DATABASE_URL"]) {
         Some((url, name)) => (url, name.to_owned()),
@@ -254,8 +272,9 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
             None => (DEFAULT_CONNECTION_URL, "the default".to_owned()),
         },
     };
-    let url = connection_url(inputs, url, &why)?;
-    if let Some(host) = url
+    let choice = connection_url(inputs, url, &why)?;
+    if let Some(host) = choice
+        .value
         .hosts()
         .iter()
         .find(|host| is_under(host, "rds.amazonaws.com"))
@@ -264,11 +283,24 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
             "{why} names the database host {host} on Amazon RDS, and --prod was not given"
         )));
     }
-    Ok(Choice::new(url, why))
+    Ok(choice)
 }
 
-fn connection_url(inputs: &Inputs, url: &str, source: &str) -> Result<ConnectionUrl> {
-    ConnectionUrl::parse_with(url, source, |name| variable(&inputs.variables, name))
+/// Reads a URL; what it lacks comes from libpq's variables, and the password
+/// after that from libpq's file.
+fn connection_url(inputs: &Inputs, url: &str, source: &str) -> Result<Choice<ConnectionUrl>> {
+    let variable = |name: &str| variable(&inputs.variables, name);
+    let mut url = ConnectionUrl::parse_with(url, source, variable)?;
+    if let Some(file) = inputs
+        .password_file
+        .as_ref()
+        .filter(|_| !url.has_password())
+        && let Some(line) = url.take_password(&file.text)
+    {
+        let why = format!("{source}; the password: {}:{line}", file.name);
+        return Ok(Choice::new(url, why));
+    }
+    Ok(Choice::new(url, source))
 }
 
 fn user_pool_id(inputs: &Inputs) -> Option<Choice<String>> {
@@ -306,7 +338,14 @@ fn endpoint(inputs: &Inputs, url: &str, why: &str) -> Result<Choice<Endpoint>> {
         .ok()
         .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")))
         .filter(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+        // Nothing that may be a password is repeated, and none is sent to AWS.
+        .filter(|_| !url.contains('@'))
         .ok_or_else(|| {
+            if url.contains('@') {
+                return Error::Usage(format!(
+                    "{why} has an @ in it, and is not a URL such as {DEFAULT_ENDPOINT_URL}"
+                ));
+            }
             Error::Usage(format!(
                 "{why} is {url:?}, which is not a URL such as {DEFAULT_ENDPOINT_URL}"
             ))
@@ -414,6 +453,42 @@ mod tests {
         );
         all.local = None;
         assert_eq!(dynamodb_of(all), "http://localhost:8000 by the default");
+    }
+
+    #[test]
+    fn an_endpoint_with_a_password_is_refused_without_repeating_it() {
+        for url in ["http://u:secret@h", "postgresql://u:secret@h/d"] {
+            let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
+            let error = target.dynamodb.unwrap_err().to_string();
+            assert!(error.contains("has an @"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_the_urls_then_the_variables_then_the_files() {
+        let resolved = |url: &str, password: Option<&str>| {
+            let mut inputs = inputs(&[("CONNECTION_URL", url)]);
+            inputs.password_file = Some(PasswordFile {
+                name: "/home/u/.pgpass".to_owned(),
+                text: "other:*:*:*:no\nh:*:d:u:filed\n".to_owned(),
+            });
+            let password = password.map(|p| ("PGPASSWORD".to_owned(), p.to_owned()));
+            inputs.variables.extend(password);
+            let choice = Target::resolve(inputs).postgres.unwrap();
+            let found = choice.value.psql().password.unwrap_or_default();
+            (String::from_utf8(found).unwrap(), choice.why)
+        };
+        let plain = "CONNECTION_URL".to_owned();
+        let given = |password: &str| (password.to_owned(), plain.clone());
+        assert_eq!(resolved("postgresql://u:p@h/d", Some("v")), given("p"));
+        assert_eq!(resolved("postgresql://u@h/d", Some("v")), given("v"));
+        let why = "CONNECTION_URL; the password: /home/u/.pgpass:2".to_owned();
+        let filed = ("filed".to_owned(), why);
+        assert_eq!(resolved("postgresql://u@h/d", None), filed);
+        assert_eq!(resolved("postgresql://v@h/d", None), given(""));
+        // One password for two servers that have two of them is none.
+        assert_eq!(resolved("postgresql://u@h,other/d", None), given(""));
     }
 
     #[test]

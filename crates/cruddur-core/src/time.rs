@@ -15,14 +15,22 @@ pub fn to_key(time: DateTime<Utc>) -> String {
         .to_string()
 }
 
-/// Reads a time of any offset, as older items carry them.
+/// Reads a time of any offset, as older items carry them. A leap second is the
+/// one after it, since Python's seconds end at 59.
 ///
-/// `None` where the text is no time.
+/// `None` where the text is no time, and for one outside of the years 0001 to
+/// 9999, which a key cannot say and Python cannot read.
 pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text)
+    let time = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::<FixedOffset>::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
-        .ok()
-        .map(|time| time.to_utc())
+        .ok()?
+        .to_utc();
+    let in_leap_second = time.timestamp_subsec_nanos() >= 1_000_000_000;
+    let time = match in_leap_second {
+        true => DateTime::from_timestamp_micros(time.timestamp_micros())?,
+        false => time,
+    };
+    (1..=9999).contains(&time.year()).then_some(time)
 }
 
 /// Reads a time that a person gave: RFC 3339, such as `2023-03-24T09:45:01Z`.
@@ -101,6 +109,21 @@ mod tests {
             assert_eq!(to_key(parse_instant(text).unwrap()), key, "{text}");
         }
         assert_eq!(parse_instant("yesterday"), None);
+    }
+
+    #[test]
+    fn what_a_key_cannot_say_is_no_time() {
+        for text in [
+            "0000-12-31T23:59:59Z",
+            "0001-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-01:00",
+            "9999-12-31T23:59:60Z",
+            "10000-01-01T00:00:00+0000",
+        ] {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
+        let leap = parse_instant("2016-12-31T23:59:60.25Z").unwrap();
+        assert_eq!(to_key(leap), "2017-01-01T00:00:00.250000+00:00");
     }
 
     #[test]

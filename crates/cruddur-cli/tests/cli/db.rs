@@ -129,6 +129,61 @@ fn what_cannot_be_reached() {
 }
 
 #[test]
+fn a_password_from_libpqs_file() {
+    let environment = TestEnvironment::new();
+    let url = environment.variables[0].1.clone();
+    environment.run(&["db", "create"]).exits(0);
+    let (_, rest) = url.split_once('@').unwrap();
+    let role = format!("file_{}", &environment.database[5..]);
+    let create = format!("create role {role} login password 'file:d'");
+    let sql = |sql: &str| {
+        environment
+            .run_with_input(&["db", "seed", "--file", "-"], sql.as_bytes())
+            .exits(0);
+    };
+    sql(&create);
+    let file = environment.write(
+        ".pgpass",
+        format!(
+            "# ours\nelsewhere:*:*:*:no\n*:*:{}:{role}:file\\:d\n",
+            environment.database
+        ),
+    );
+    let mode = |mode| {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = environment.command(arguments);
+        command
+            .env("CONNECTION_URL", format!("postgresql://{role}@{rest}"))
+            .env("PGPASSFILE", &file)
+            .envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    mode(0o600);
+    let (status, text) = run(&["db", "sessions"], &[]);
+    assert_eq!(status, Some(0), "{text}");
+    let (_, text) = run(&["target"], &[]);
+    assert!(text.contains(".pgpass:3"), "{text}");
+    let (status, text) = run(&["target"], &[("PGPASSWORD", "other")]);
+    assert!(status == Some(0) && !text.contains(".pgpass"), "{text}");
+    mode(0o640);
+    let (_, text) = run(&["db", "sessions"], &[]);
+    assert!(
+        text.contains("is ignored") && text.contains("chmod 600"),
+        "{text}"
+    );
+    // In the home folder, where no variable names another.
+    mode(0o600);
+    std::fs::rename(&file, environment.path().join("home/.pgpass")).unwrap();
+    let (_, text) = run(&["target"], &[("PGPASSFILE", "")]);
+    assert!(text.contains("home/.pgpass:3"), "{text}");
+    sql(&format!("drop role {role}"));
+}
+
+#[test]
 fn connect_keeps_the_password_out_of_the_arguments() {
     let mut environment = TestEnvironment::bare();
     environment.set("CONNECTION_URL", "postgresql://u:se%20cret@127.0.0.1:1/d");

@@ -259,7 +259,7 @@ fn conversation_files_with_a_fault_each() {
             file(users, r#"{"handle": "bayko", "message": "hi"}"#).replace(group, "xyz"),
         ),
     ];
-    let runs: Vec<_> = files
+    let mut runs: Vec<_> = files
         .iter()
         .map(|(name, text)| {
             let name = format!("{name}.json");
@@ -267,6 +267,8 @@ fn conversation_files_with_a_fault_each() {
             environment.run(&["ddb", "seed", &name])
         })
         .collect();
+    environment.write("latin.json", b"{\"users\":\n[\"andr\xe9\"]}");
+    runs.push(environment.run(&["ddb", "seed", "latin.json"]));
     assert!(runs.iter().all(|run| run.status != 0));
     assert_runs!("conversation_files", runs);
 }

@@ -10,6 +10,8 @@ mod doctor;
 mod local;
 mod local_killed;
 mod local_stream;
+mod production;
+mod secrets;
 mod setup;
 mod stream;
 mod tree;

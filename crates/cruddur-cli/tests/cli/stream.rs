@@ -145,6 +145,7 @@ fn events_from_files() {
             environment.run(&["ddb", "stream", "replay", "cut.json"]),
             environment.run(&["ddb", "stream", "replay", "none.json"]),
             environment.run_with_input(&["ddb", "stream", "replay", "-"], b"[]"),
+            environment.run_with_input(&["ddb", "stream", "replay", "-"], b"{\n\n\xe9"),
             environment.run(&["ddb", "stream", "tail", "-o", "json"]),
         ]
     );

@@ -11,7 +11,8 @@ use postgres::error::SqlState;
 use postgres::{Client, NoTls};
 use tokio::sync::oneshot;
 
-use super::{tls, url::ConnectionUrl};
+use super::tls::{self, SslMode};
+use super::url::ConnectionUrl;
 use crate::target::Target;
 use crate::{Error, Result, Service};
 
@@ -153,7 +154,12 @@ impl Database {
     fn open(&self) -> Result<Client> {
         let config = self.url.config();
         let client = match tls::connector(&self.url)? {
-            Some(tls) => config.connect(tls),
+            Some(tls) => match config.connect(tls) {
+                Err(error) if self.url.ssl_mode() == SslMode::Prefer && tls_failed(&error) => {
+                    config.connect(NoTls)
+                }
+                other => other,
+            },
             None => config.connect(NoTls),
         };
         let mut client = client.map_err(|error| self.explain(error.into()))?;
@@ -242,6 +248,17 @@ impl Database {
             cause,
         }
     }
+}
+
+/// Whether the same may go well without TLS: where TLS itself failed, or the
+/// server lets this client in only without it. A wrong password is not tried
+/// again, since without TLS others could read it.
+fn tls_failed(error: &postgres::Error) -> bool {
+    // The crate tells its kinds of errors apart by their words only.
+    error
+        .to_string()
+        .starts_with("error performing TLS handshake")
+        || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 
 fn gives_way(error: &postgres::Error) -> bool {

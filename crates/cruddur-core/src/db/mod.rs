@@ -7,6 +7,7 @@ pub mod admin;
 mod client;
 pub mod cognito_ids;
 pub mod marker;
+mod password_file;
 pub mod script;
 pub mod server;
 mod statements;

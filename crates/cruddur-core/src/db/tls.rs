@@ -23,7 +23,8 @@ use crate::{Error, Result};
 pub enum SslMode {
     /// No TLS.
     Disable,
-    /// TLS where the server offers it. libpq's `allow` is read as this, too.
+    /// TLS where the server offers it and it comes about, else none. libpq's
+    /// `allow` is read as this, too.
     Prefer,
     /// TLS with whatever certificate; the authority is verified where
     /// `sslrootcert` names one.

@@ -3,13 +3,14 @@
 //! How it is read is in `url_parser`.
 
 use std::fmt;
+use std::path::Path;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use postgres::Config;
 use postgres::config::{Host, SslMode as ConfigSslMode};
 
 use super::tls::SslMode;
-use super::url_parser;
+use super::{password_file, url_parser};
 use crate::{Error, Result};
 
 /// What may stand in a part of a URL as it is.
@@ -18,6 +19,10 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
+
+/// Where servers keep their sockets: as PostgreSQL builds itself, and as
+/// distributions build it.
+const DEFAULT_SOCKETS: &[&str] = &["/tmp", "/var/run/postgresql", "/run/postgresql"];
 
 /// A parsed PostgreSQL URL. `Display` and `Debug` mask the password.
 #[derive(Clone)]
@@ -78,6 +83,34 @@ impl ConnectionUrl {
     pub fn verified_by_default(mut self) -> ConnectionUrl {
         self.verified_by_default = true;
         self
+    }
+
+    /// Whether it holds a password.
+    pub fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// Takes the password from the text of libpq's password file, and says from
+    /// which line. There is one password for all hosts here, so that it is only
+    /// taken where every host is given the same.
+    pub fn take_password(&mut self, file: &str) -> Option<usize> {
+        let find = |(index, host): (usize, &Host)| {
+            // libpq: "localhost" stands for the default folder of sockets, too.
+            let host = match host {
+                Host::Unix(path) if DEFAULT_SOCKETS.iter().any(|p| path == Path::new(p)) => {
+                    "localhost".to_owned()
+                }
+                other => host_text(other),
+            };
+            password_file::find(file, &host, self.port(index), self.database(), self.user())
+        };
+        let mut found = self.hosts.iter().enumerate().map(find);
+        let (password, line) = found.next()??;
+        if !found.all(|other| other.is_some_and(|(other, _)| other == password)) {
+            return None;
+        }
+        self.password = Some(password.into_bytes());
+        Some(line)
     }
 
     /// The hosts it names; a folder stands for the Unix sockets in it.
@@ -207,8 +240,12 @@ impl ConnectionUrl {
     /// Each host as it stands in a URL.
     fn authorities(&self) -> Vec<String> {
         let one = |(index, host): (usize, &Host)| match host {
-            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{}", self.port(index)),
-            Host::Tcp(name) => format!("{name}:{}", self.port(index)),
+            // IPv6, maybe with a zone after a percent sign.
+            Host::Tcp(name) if name.contains(':') => {
+                let name = encoded(name).to_string().replace("%3A", ":");
+                format!("[{name}]:{}", self.port(index))
+            }
+            Host::Tcp(name) => format!("{}:{}", encoded(name), self.port(index)),
             Host::Unix(path) => {
                 let path = path.display().to_string();
                 format!("{}:{}", encoded(&path), self.port(index))

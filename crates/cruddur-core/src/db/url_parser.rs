@@ -116,9 +116,16 @@ fn finish(config: &Config, mut given: BTreeMap<String, String>) -> Parsed<Connec
         return Err(format!("it has {ports} ports for {hosts} hosts"));
     }
     let text = |value: Option<&str>| value.filter(|text| !text.is_empty()).map(str::to_owned);
-    let user = given.remove("user").or_else(|| text(config.get_user()));
+    // An empty parameter takes back what stands before the query, as in libpq.
+    let user = match given.remove("user") {
+        Some(user) => text(Some(&user)),
+        None => text(config.get_user()),
+    };
     let password = given.remove("password").map(String::into_bytes);
-    let database = given.remove("dbname").or_else(|| text(config.get_dbname()));
+    let database = match given.remove("dbname") {
+        Some(database) => text(Some(&database)),
+        None => text(config.get_dbname()),
+    };
     let (ssl_mode, root_certificates) = tls(&mut given)?;
     check_name("user", user.as_deref())?;
     check_name("database", database.as_deref())?;
@@ -246,7 +253,7 @@ fn default_host(given: &Host) -> Host {
 }
 
 fn checked_hosts(hosts: Vec<Host>) -> Parsed<Vec<Host>> {
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "@/?#\\".contains(c);
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "@/?#\\,".contains(c);
     for host in &hosts {
         match host {
             Host::Tcp(name) if name.contains(odd) => {

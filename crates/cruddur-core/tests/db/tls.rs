@@ -6,6 +6,8 @@ use cruddur_core::Error;
 use cruddur_core::db::{ConnectionUrl, Database};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::postgres::PrivateStack;
 
 struct Server {
@@ -77,6 +79,57 @@ impl Server {
             .unwrap();
         drop(client);
         driver.await.unwrap().unwrap();
+    }
+
+    /// Replaces the rules of who may connect how, and gives the former ones.
+    async fn replace_rules(&self, rules: &str) -> String {
+        let config: tokio_postgres::Config = self.stack.engines.postgres.parse().unwrap();
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        let driver = tokio::spawn(connection);
+        let read = "select pg_read_file(current_setting('hba_file'))";
+        let former: String = client.query_one(read, &[]).await.unwrap().get(0);
+        let lines = rules.lines().filter(|line| !line.starts_with('#'));
+        let lines: Vec<String> = lines.map(|line| format!("('{line}')")).collect();
+        let copy = format!(
+            "copy (select * from (values {}) as lines) to program 'cat > pg_hba.conf'",
+            lines.join(", ")
+        );
+        client.batch_execute(&copy).await.unwrap();
+        client
+            .batch_execute("select pg_reload_conf()")
+            .await
+            .unwrap();
+        drop(client);
+        driver.await.unwrap().unwrap();
+        former
+    }
+
+    /// The URL of a proxy that agrees to TLS and then hangs up.
+    async fn behind_broken_tls(&self) -> String {
+        let url = &self.stack.engines.postgres;
+        let (before, rest) = url.rsplit_once('@').unwrap();
+        let (address, database) = rest.split_once('/').unwrap();
+        let address = address.to_owned();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let address = address.clone();
+                tokio::spawn(async move {
+                    let mut first = [0; 8];
+                    client.read_exact(&mut first).await?;
+                    // SSLRequest, by its code.
+                    if first[4..] == 80_877_103_u32.to_be_bytes() {
+                        return client.write_all(b"S").await;
+                    }
+                    let mut server = tokio::net::TcpStream::connect(address).await?;
+                    server.write_all(&first).await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+                    Ok(())
+                });
+            }
+        });
+        format!("{before}@localhost:{port}/{database}")
     }
 
     /// Asserts how connecting ends: well, or with these words. The server takes
@@ -153,6 +206,25 @@ async fn every_mode_meets_every_certificate() {
         server.ends(parameters, Err("not trusted here")).await;
     }
     server.ends("sslmode=require", Ok(())).await;
+
+    // A server that lets nobody in with TLS, and one whose TLS breaks off.
+    let rules = server
+        .replace_rules("hostnossl all all all scram-sha-256")
+        .await;
+    server.ends("sslmode=prefer", Ok(())).await;
+    let error = server.connect("sslmode=require").await.unwrap_err();
+    assert!(matches!(error, Error::Credentials { .. }), "{error}");
+    server.replace_rules(&rules).await;
+    server.ends("sslmode=require", Ok(())).await;
+    let broken = server.behind_broken_tls().await;
+    let connect = async |parameters: &str| {
+        let url = format!("{broken}?{parameters}");
+        let url = ConnectionUrl::parse(&url, "URL").unwrap();
+        Database::new(url).sessions(true).await
+    };
+    connect("sslmode=prefer").await.unwrap();
+    let error = connect("sslmode=require").await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
 
     let error = server
         .connect("sslmode=verify-full&sslrootcert=/none")

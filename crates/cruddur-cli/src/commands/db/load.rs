@@ -63,15 +63,7 @@ fn read(file: &PathBuf) -> anyhow::Result<Script> {
         std::fs::read(file).map(|read| bytes = read)
     };
     result.map_err(|error| unreadable(error.to_string()))?;
-    let sql = String::from_utf8(bytes).map_err(|error| {
-        let before = error.utf8_error().valid_up_to();
-        let ends = error.as_bytes()[..before].iter().filter(|&&b| b == b'\n');
-        Error::Input {
-            file: name.clone(),
-            line: Some(1 + ends.count() as u64),
-            message: "this is not UTF-8".to_owned(),
-        }
-    })?;
+    let sql = crate::commands::utf8(&name, bytes)?;
     Ok(Script::new(name, sql))
 }
 

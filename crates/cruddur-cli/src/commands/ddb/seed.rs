@@ -79,12 +79,7 @@ fn conversations(files: &[String]) -> Result<Vec<Conversation>, Error> {
         .iter()
         .map(|file| {
             let bytes = std::fs::read(file).map_err(|error| super::unreadable(file, &error))?;
-            let text = String::from_utf8(bytes).map_err(|error| Error::Input {
-                file: file.clone(),
-                line: None,
-                message: format!("it is not UTF-8 text: {error}"),
-            })?;
-            Conversation::parse(file, &text)
+            Conversation::parse(file, &crate::commands::utf8(file, bytes)?)
         })
         .collect()
 }

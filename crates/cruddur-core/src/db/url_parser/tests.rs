@@ -18,6 +18,11 @@ fn what_is_shown_is_whole_but_for_the_password() {
         ("postgresql://:secret@h/", "postgresql://:***@h:5432"),
         ("postgresql://h1:1,h2:2/d", "postgresql://h1:1,h2:2/d"),
         ("postgresql://[::1]:7/d", "postgresql://[::1]:7/d"),
+        (
+            "postgresql://[fe80::1%25eth0]:7/d",
+            "postgresql://[fe80::1%25eth0]:7/d",
+        ),
+        ("postgresql://80%258/d", "postgresql://80%258:5432/d"),
         ("postgresql:///d", "postgresql://localhost:5432/d"),
         ("postgresql://", "postgresql://localhost:5432"),
         (
@@ -65,6 +70,8 @@ fn a_missing_name_is_the_users_but_is_never_created_or_dropped() {
     let url = ConnectionUrl::parse("postgresql://u@h", "URL").unwrap();
     assert_eq!(url.database(), Some("u"));
     assert!(url.named_database().is_err());
+    let empty = ConnectionUrl::parse("postgresql://u@h/d?dbname=", "URL").unwrap();
+    assert!(empty.named_database().is_err());
     assert_eq!(url.with_database("d").named_database().unwrap(), "d");
 }
 
@@ -98,6 +105,7 @@ fn what_is_no_url_is_refused_without_its_password() {
         "postgresql://u:secret@h/%00",
         "postgresql://u:secret@h/%ff",
         "postgresql://u:secret@h 1/d",
+        "postgresql://u:secret@h%2Ci/d",
         "postgresql://u:secret@h:1,g:2,f/d?port=1,2",
         "postgresql://u:secret@h/d?sslrootcert=system&sslmode=require",
     ] {

@@ -51,7 +51,7 @@ struct File<'a> {
     #[serde(borrow)]
     users: &'a RawValue,
     #[serde(borrow)]
-    messages: Vec<&'a RawValue>,
+    messages: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -81,14 +81,12 @@ impl Conversation {
             serde_json::from_str(text).map_err(|error| reader.json_error(1, &error))?;
         let message_group_uuid = reader.uuid(json.message_group_uuid)?;
         let users = reader.users(json.users)?;
-        if json.messages.is_empty() {
-            return Err(reader.error(None, "the conversation has no messages".to_owned()));
+        let line = reader.line_of(json.messages);
+        let messages: Vec<&RawValue> = reader.part(line, json.messages)?;
+        if messages.is_empty() {
+            return Err(reader.error(line, "the conversation has no messages".to_owned()));
         }
-        // Lines are counted onward from the last position, and the messages may
-        // stand before the other fields.
-        reader.rewind();
-        let messages = json
-            .messages
+        let messages = messages
             .into_iter()
             .map(|raw| reader.message(raw, &users))
             .collect::<Result<_>>()?;
@@ -143,8 +141,7 @@ impl Reader<'_> {
     fn uuid(&mut self, raw: &RawValue) -> Result<Uuid> {
         let line = self.line_of(raw);
         let text: String = self.part(line, raw)?;
-        Uuid::try_parse(&text)
-            .map_err(|_| self.error(Some(line), format!("{text:?} is not a uuid")))
+        Uuid::try_parse(&text).map_err(|_| self.error(line, format!("{text:?} is not a uuid")))
     }
 
     fn users(&mut self, raw: &RawValue) -> Result<[String; 2]> {
@@ -153,11 +150,11 @@ impl Reader<'_> {
         let count = users.len();
         let users: [String; 2] = users.try_into().map_err(|_| {
             let message = format!("a conversation is between two users, not {count}");
-            self.error(Some(line), message)
+            self.error(line, message)
         })?;
         if users[0] == users[1] || users.iter().any(String::is_empty) {
             let message = "a conversation is between two different users".to_owned();
-            return Err(self.error(Some(line), message));
+            return Err(self.error(line, message));
         }
         Ok(users)
     }
@@ -170,13 +167,13 @@ impl Reader<'_> {
                 "{:?} is neither {} nor {}, whose conversation it is",
                 entry.handle, users[0], users[1]
             );
-            return Err(self.error(Some(line), message));
+            return Err(self.error(line, message));
         };
         if entry.message.trim().is_empty() {
-            return Err(self.error(Some(line), "the message is empty".to_owned()));
+            return Err(self.error(line, "the message is empty".to_owned()));
         }
         if entry.message.len() > MAX_ITEM_SIZE {
-            return Err(self.error(Some(line), too_large(entry.message.len())));
+            return Err(self.error(line, too_large(entry.message.len())));
         }
         Ok(Line {
             speaker,
@@ -200,13 +197,13 @@ impl Reader<'_> {
             serde_json::error::Category::Data => message,
             _ => format!("this is not JSON: {message}"),
         };
-        self.error(Some(line), message)
+        self.error(line, message)
     }
 
-    fn error(&self, line: Option<u64>, message: String) -> Error {
+    fn error(&self, line: u64, message: String) -> Error {
         Error::Input {
             file: self.file.to_owned(),
-            line,
+            line: Some(line),
             message,
         }
     }
@@ -284,6 +281,15 @@ mod tests {
                 4,
                 "400 KB",
             ),
+            (format!("{HEAD}]}}"), 3, "the conversation has no messages"),
+            (
+                HEAD.replace(
+                    "[
+", "5}",
+                ),
+                3,
+                "invalid type: integer `5`",
+            ),
             (
                 format!("{HEAD}]}}").replace("5ae290ed-", "5ae29-"),
                 1,
@@ -307,11 +313,6 @@ mod tests {
             assert!(error.starts_with(&place), "{error}");
             assert!(error.contains(expected), "{error}");
         }
-        let error = Conversation::parse("f.json", &format!("{HEAD}]}}")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "f.json: the conversation has no messages"
-        );
     }
 
     proptest! {

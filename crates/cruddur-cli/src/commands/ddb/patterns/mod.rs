@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use clap::{Args, Subcommand};
-use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::item::{Item, text};
 use cruddur_core::ddb::patterns::{Window, parse_before};
@@ -99,16 +98,7 @@ impl TextArg {
         }
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes)?;
-        String::from_utf8(bytes).map_err(|error| {
-            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-            let input = Error::Input {
-                file: "-".to_owned(),
-                line: Some(line),
-                message: "the text is not UTF-8".to_owned(),
-            };
-            input.into()
-        })
+        Ok(crate::commands::utf8("-", bytes)?)
     }
 }
 

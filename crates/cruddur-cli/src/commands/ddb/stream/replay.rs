@@ -7,6 +7,8 @@ use cruddur_core::ddb::Table;
 use cruddur_core::stream::StreamEvent;
 
 use super::Totals;
+use crate::commands::ddb::unreadable;
+use crate::commands::utf8;
 use crate::context::Context;
 
 #[derive(Debug, Args)]
@@ -17,11 +19,8 @@ pub struct ReplayArgs {
 
 pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> {
     let name = args.file.display().to_string();
-    let text = read(&args.file).map_err(|error| Error::Input {
-        file: name.clone(),
-        line: None,
-        message: error.to_string(),
-    })?;
+    let bytes = read(&args.file).map_err(|error| unreadable(&name, &error))?;
+    let text = utf8(&name, bytes)?;
     let event = StreamEvent::parse(&text).map_err(|(line, message)| Error::Input {
         file: name,
         line: Some(line),
@@ -45,11 +44,11 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
     totals.show(context)
 }
 
-fn read(file: &PathBuf) -> std::io::Result<String> {
+fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
     if file.as_os_str() != "-" {
-        return std::fs::read_to_string(file);
+        return std::fs::read(file);
     }
-    let mut text = String::new();
-    std::io::stdin().lock().read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

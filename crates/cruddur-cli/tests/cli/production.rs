@@ -1,0 +1,151 @@
+//! The guards of the messages table with `--prod`, against an engine of this
+//! machine that stands in for production.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::FromRawFd as _;
+use std::process::Stdio;
+
+use crate::assert_runs;
+use crate::support::{TestEnvironment, engines};
+
+const AT: [&str; 2] = ["--ending-at", "2023-03-24T09:45:01.561513Z"];
+
+/// With users and an empty table.
+fn production() -> TestEnvironment {
+    let mut environment = TestEnvironment::new();
+    let url = environment.variables[0].1.clone();
+    environment.set("PROD_CONNECTION_URL", &format!("{url}?sslmode=prefer"));
+    environment.set("AWS_REGION", "us-east-1");
+    environment.set("AWS_ACCESS_KEY_ID", "local");
+    environment.set("AWS_SECRET_ACCESS_KEY", "local");
+    environment.run(&["db", "setup"]).exits(0);
+    environment.run(&["ddb", "schema-load"]).exits(0);
+    // From here on only the flag leads to the engine.
+    environment
+}
+
+fn with(arguments: &[&str]) -> Vec<String> {
+    let flags = ["--prod", "--endpoint-url", &engines().dynamodb];
+    let all = flags.iter().chain(arguments);
+    all.map(|argument| (*argument).to_owned()).collect()
+}
+
+fn run(environment: &TestEnvironment, arguments: &[&str]) -> crate::support::Run {
+    let all = with(arguments);
+    environment.run(&all.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Runs the command at a terminal, where `typed` is typed.
+fn at_a_terminal(environment: &TestEnvironment, arguments: &[&str], typed: &str) -> (i32, String) {
+    let (mut ours, mut theirs) = (0, 0);
+    let (name, mode, size) = (
+        std::ptr::null_mut(),
+        std::ptr::null_mut(),
+        std::ptr::null_mut(),
+    );
+    // SAFETY: both numbers are there to be written, and nothing else is asked for.
+    let opened = unsafe { libc::openpty(&mut ours, &mut theirs, name, mode, size) };
+    assert_eq!(opened, 0);
+    // SAFETY: nobody else has these two.
+    let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
+    let all = with(arguments);
+    let mut command = environment.command(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut child = command
+        .stdin(theirs.try_clone().unwrap())
+        .stdout(Stdio::null())
+        .stderr(theirs)
+        .spawn()
+        .unwrap();
+    // The command's own copies of the terminal go with it.
+    drop(command);
+    writeln!(ours, "{typed}").unwrap();
+    let mut shown = Vec::new();
+    let mut buffer = [0; 1024];
+    // Reading fails once nobody holds the other end.
+    while let Ok(read @ 1..) = ours.read(&mut buffer) {
+        shown.extend_from_slice(&buffer[..read]);
+    }
+    let status = child.wait().unwrap().code().unwrap_or(-1);
+    (status, String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[test]
+fn a_table_is_dropped_only_by_its_name() {
+    let environment = production();
+    run(&environment, &[&["ddb", "seed"][..], &AT].concat()).exits(0);
+    let before = environment.items();
+    let refused = [
+        run(&environment, &["ddb", "drop"]).exits(5),
+        run(&environment, &["ddb", "drop", "--if-exists"]).exits(5),
+        run(
+            &environment,
+            &["ddb", "drop", "--confirm", "cruddur-messages"],
+        )
+        .exits(5),
+        run(&environment, &["ddb", "drop", "--confirm", ""]).exits(5),
+        run(&environment, &["ddb", "drop", "--dry-run"]).exits(0),
+    ];
+    for typed in ["", "yes", "y", "cruddur-messages"] {
+        let (status, shown) = at_a_terminal(&environment, &["ddb", "drop"], typed);
+        assert_eq!(status, 5, "{typed:?}: {shown}");
+        assert!(shown.contains("nothing was changed"), "{shown}");
+    }
+    assert_eq!(environment.items(), before);
+    let (status, shown) = at_a_terminal(&environment, &["ddb", "drop"], &environment.table);
+    assert_eq!(status, 0, "{shown}");
+    assert!(
+        shown.contains(&format!("Type {} to go on", environment.table)),
+        "{shown}"
+    );
+    let gone = [
+        run(&environment, &["ddb", "drop"]).exits(6),
+        run(&environment, &["ddb", "drop", "--if-exists"]).exits(0),
+        environment.run(&["ddb", "schema-load"]).exits(0),
+        run(
+            &environment,
+            &["ddb", "drop", "--confirm", &environment.table],
+        )
+        .exits(0),
+    ];
+    let runs: Vec<_> = refused.into_iter().chain(gone).collect();
+    assert_runs!("ddb_production_drop", runs);
+}
+
+#[test]
+fn a_table_of_others_is_seeded_only_by_its_name() {
+    let environment = production();
+    let seed = |more: &[&str]| run(&environment, &[&["ddb", "seed"][..], &AT, more].concat());
+    // Its own conversation is nothing to ask about.
+    seed(&[]).exits(0);
+    seed(&[]).exits(0);
+    environment.write(
+        "other.jsonl",
+        r#"{"pk":{"S":"MSG#11111111-2222-4333-8444-555555555555"},"sk":{"S":"2023-01-01T00:00:00.000000+00:00"},"message":{"S":"mine"}}"#,
+    );
+    environment.run(&["ddb", "import", "other.jsonl"]).exits(0);
+    let before = environment.items();
+    let refused = [
+        seed(&[]).exits(5),
+        seed(&["--confirm", "cruddur-messages"]).exits(5),
+        seed(&["--refresh"]).exits(5),
+        seed(&["--dry-run"]).exits(0),
+    ];
+    let (status, shown) = at_a_terminal(&environment, &["ddb", "seed"], "yes");
+    assert_eq!(status, 5, "{shown}");
+    assert_eq!(environment.items(), before);
+    assert_runs!("ddb_production_seed", refused);
+    let table = environment.table.as_str();
+    seed(&["--confirm", table]).exits(0);
+    assert_eq!(environment.items(), before);
+    let refresh = ["ddb", "seed", "--refresh"];
+    let (status, shown) = at_a_terminal(&environment, &refresh, table);
+    assert_eq!(status, 0, "{shown}");
+    let after = environment.items();
+    assert_eq!(
+        after.intersection(&before).count(),
+        1,
+        "only the other's stays"
+    );
+    assert_eq!(after.len(), before.len());
+}
