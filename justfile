@@ -23,3 +23,8 @@ up:
 bench-local *ARGS:
     cargo build --release
     python3 benches/local.py target/release/cruddur {{ARGS}}
+
+# Records a second and writes a record of `ddb stream drain`.
+bench-stream *ARGS:
+    cargo build --release
+    python3 benches/stream.py target/release/cruddur {{ARGS}}

@@ -10,41 +10,14 @@ import argparse
 import json
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
+
+import servers
 
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def answers(port):
-    """Whether a real request is served: the tables are listed."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/",
-        b"{}",
-        {
-            "Content-Type": "application/x-amz-json-1.0",
-            "X-Amz-Target": "DynamoDB_20120810.ListTables",
-            "X-Amz-Date": "20230324T094501Z",
-            "Authorization": "AWS4-HMAC-SHA256 Credential=local/20230324/us-east-1/dynamodb"
-            "/aws4_request, SignedHeaders=host;x-amz-date, Signature=0",
-        },
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return "TableNames" in json.load(answer)
-    except (OSError, urllib.error.URLError):
-        return False
 
 
 def tree(pid):
@@ -90,9 +63,7 @@ def server(command, folder, port, arguments):
         begun = time.monotonic()
         with open(os.devnull, "w") as null:
             child = subprocess.Popen(command, cwd=folder, stdout=null, stderr=null)
-        while not answers(port):
-            assert child.poll() is None, f"{command[0]} ended with {child.returncode}"
-            time.sleep(0.005)
+        servers.wait_for(child, port)
         times.append(time.monotonic() - begun)
         if run == arguments.runs - 1:
             found = idle(tree(child.pid), arguments.idle)
@@ -145,14 +116,13 @@ def main():
         ("  its PostgreSQL", None, postgres[0], None),
     ]
     if arguments.dynamodb_local:
-        port = free_port()
-        java = ["java", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
-        command = [*java, "-inMemory", "-sharedDb", "-port", str(port)]
+        port = servers.free_port()
+        command = servers.dynamodb_local_command(port)
         rows.append(
             ("DynamoDB Local (JVM)", *server(command, arguments.dynamodb_local, port, arguments))
         )
     if arguments.moto:
-        port = free_port()
+        port = servers.free_port()
         command = [os.path.abspath(arguments.moto), "-H", "127.0.0.1", "-p", str(port)]
         rows.append(("moto server", *server(command, None, port, arguments)))
     print("|  | start, s | idle memory, MB | idle CPU, ms/s |\n|---|---:|---:|---:|")

@@ -1,0 +1,101 @@
+"""The servers that benchmarks run against, and what a process costs."""
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+# What DynamoDB asks of a request that only a local server will read.
+HEADERS = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Date": "20230324T094501Z",
+    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20230324/us-east-1/dynamodb"
+    "/aws4_request, SignedHeaders=host;x-amz-date, Signature=0",
+}
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def answers(port):
+    """Whether a real request is served: the tables are listed."""
+    headers = {**HEADERS, "X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/", b"{}", headers)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return "TableNames" in json.load(answer)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def wait_for(child, port):
+    while not answers(port):
+        assert child.poll() is None, f"{child.args[0]} ended with {child.returncode}"
+        time.sleep(0.005)
+
+
+def dynamodb_local_command(port):
+    """To be run in the folder of DynamoDBLocal.jar."""
+    java = ["java", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+    return [*java, "-inMemory", "-sharedDb", "-port", str(port)]
+
+
+@contextlib.contextmanager
+def dynamodb_local(folder):
+    """Amazon's DynamoDB Local, as its address."""
+    port = free_port()
+    with open(os.devnull, "w") as null:
+        child = subprocess.Popen(dynamodb_local_command(port), cwd=folder, stdout=null, stderr=null)
+    try:
+        wait_for(child, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.wait()
+
+
+@contextlib.contextmanager
+def stack(program):
+    """A local stack whose stream nobody follows, as the variables that name it."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def run(*words):
+            command = [program, "local", *words]
+            return subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout
+
+        run("up", "--detach", "--free-ports", "--no-stream")
+        try:
+            yield json.loads(run("env", "-o", "json"))
+        finally:
+            run("down")
+
+
+def measured(command, **options):
+    """Runs a command to its end: its output, seconds, and peak memory in megabytes."""
+    begun = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, **options)
+    output = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.monotonic() - begun
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0, f"{command} ended with {child.returncode}"
+    return output, seconds, usage.ru_maxrss / 1000
+
+
+def machine():
+    """One line on where the figures were taken."""
+    model = "unknown processor"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":")[1].strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, {' '.join(os.uname()[0:3:2])}"
