@@ -1,7 +1,9 @@
 //! DynamoDB with Streams: the dynoxide engine over an SQLite file.
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use dynoxide::Database;
 use rusqlite::Connection;
@@ -11,7 +13,10 @@ use crate::task::{Task, listener};
 use crate::{Error, Service, StackDir, files};
 
 /// Opens the data and serves it.
-pub(crate) fn start(dir: &StackDir, wanted: &[u16]) -> Result<Task, Error> {
+///
+/// Where it is to be `durable`, a machine that loses power costs the last second
+/// of writes at most.
+pub(crate) fn start(dir: &StackDir, wanted: &[u16], durable: bool) -> Result<Task, Error> {
     let database = open(dir)?;
     let (listener, port) = listener(Service::DynamoDb, wanted)?;
     let (shutdown, stopped) = oneshot::channel::<()>();
@@ -19,7 +24,37 @@ pub(crate) fn start(dir: &StackDir, wanted: &[u16]) -> Result<Task, Error> {
         // Resolves when the sender is dropped, too: that is how `stop` asks.
         let _ = stopped.await;
     });
-    Ok(Task::new(port, shutdown, tokio::spawn(served)))
+    let log = dir
+        .data_path(Service::DynamoDb)
+        .with_extension("sqlite-wal");
+    let running = tokio::spawn(async move {
+        tokio::select! {
+            end = served => end,
+            never = keep_synced(&log), if durable => match never {},
+        }
+    });
+    Ok(Task::new(port, shutdown, running))
+}
+
+/// Brings what was written to the disk once a second.
+async fn keep_synced(log: &Path) -> Infallible {
+    let mut synced = None;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Without a log there is nothing to sync.
+        let written = tokio::fs::metadata(log)
+            .await
+            .and_then(|m| m.modified())
+            .ok();
+        if written == synced {
+            continue;
+        }
+        if let Ok(file) = tokio::fs::File::open(log).await {
+            // A disk that fails will tell the next write as well.
+            let _ = file.sync_data().await;
+        }
+        synced = written;
+    }
 }
 
 fn open(dir: &StackDir) -> Result<Database, Error> {
@@ -37,8 +72,8 @@ fn open(dir: &StackDir) -> Result<Database, Error> {
     let database = Database::new(name).map_err(|cause| failure(&path, &cause))?;
     // Despite its name the one public way to `PRAGMA synchronous = NORMAL`, the
     // mode SQLite advises with its write-ahead log: the file cannot be damaged,
-    // and only a machine that loses power can lose the last moment's writes. The
-    // default waits for the disk once an item, 25 times a batch.
+    // and only a machine that loses power loses what `keep_synced` has not got
+    // to. The default waits for the disk once an item, 25 times a batch.
     database
         .disable_bulk_loading()
         .map_err(|cause| failure(&path, &cause))?;

@@ -30,6 +30,9 @@ pub struct Options {
     /// Whether the data has to survive a power failure. That of a stack for one
     /// test run has not.
     pub durable: bool,
+    /// Whether whoever starts the stack moves conversations in it, which is
+    /// only written down: a later start "as it was" does the same.
+    pub follows_stream: bool,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             search_path: None,
             pool_users: Vec::new(),
             durable: true,
+            follows_stream: true,
         }
     }
 }
@@ -125,7 +129,7 @@ pub async fn start(
     let before = last
         .as_ref()
         .map(|s| (s.dynamodb.port, s.dynamodb.asked_port));
-    let dynamodb = dynamodb::start(&dir, &ports::wanted(asked, before))?;
+    let dynamodb = dynamodb::start(&dir, &ports::wanted(asked, before), options.durable)?;
     answered(Service::DynamoDb, probe::dynamodb(dynamodb.port).await)?;
     let dynamodb_state = DynamoDb {
         url: url(dynamodb.port),
@@ -185,6 +189,7 @@ pub async fn start(
         stopped_at: None,
         failure: None,
         region: REGION.to_owned(),
+        follows_stream: options.follows_stream,
         dynamodb: dynamodb_state,
         postgres: Postgres {
             host: "127.0.0.1".to_owned(),

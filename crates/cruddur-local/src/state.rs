@@ -53,12 +53,20 @@ pub struct State {
     pub failure: Option<String>,
     /// The region the services answer for.
     pub region: String,
+    /// Whether conversations are moved in it when messages are written.
+    #[serde(default = "yes")]
+    pub follows_stream: bool,
     /// DynamoDB and its Streams.
     pub dynamodb: DynamoDb,
     /// PostgreSQL.
     pub postgres: Postgres,
     /// Cognito.
     pub cognito: Cognito,
+}
+
+/// Of a state that was written before this was.
+fn yes() -> bool {
+    true
 }
 
 /// The address of DynamoDB.

@@ -15,7 +15,7 @@ use cruddur_core::ddb::seed::{self, SeedOptions, SeedState};
 use cruddur_local::StackDir;
 use serde::Serialize;
 
-use super::local::up;
+use super::local::up::{self, Manner};
 use super::wait::{self, Patience};
 use crate::confirm::Confirmation;
 use crate::context::Context;
@@ -59,7 +59,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let renewed;
     let context = if args.local {
         let dir = StackDir::find(&context.folder).unwrap_or(StackDir::at(&context.folder));
-        up::detached(context, &dir, false, false).await?;
+        up::detached(context, &dir, Manner::default()).await?;
         renewed = context.renewed();
         tell_elsewhere(&renewed);
         &renewed

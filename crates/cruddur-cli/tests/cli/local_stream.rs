@@ -81,6 +81,10 @@ fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
     environment
         .run(&[&up[..], &["--no-stream"]].concat())
         .exits(0);
+    // The stack ends for it, and starts again as it was.
+    environment
+        .run(&["local", "snapshot", "save", "quiet"])
+        .exits(0);
     write("seen by nobody");
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(last_message(environment), "seen by the stack");

@@ -15,6 +15,7 @@ pub fn options() -> Options {
         name: name.to_owned(),
     };
     Options {
+        follows_stream: false,
         dynamodb_port: 0,
         postgres_port: 0,
         cognito_port: 0,

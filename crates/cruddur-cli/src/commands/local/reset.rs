@@ -4,8 +4,9 @@ use clap::Args;
 use cruddur_local::Status;
 
 use super::env::variables;
-use super::restart::{STOP_TIMEOUT, around, has_free_ports};
-use super::{stack_dir, up};
+use super::restart::{STOP_TIMEOUT, around};
+use super::stack_dir;
+use super::up::{self, Manner};
 use crate::commands::setup;
 use crate::context::Context;
 
@@ -43,11 +44,11 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
         let state = match &restarted {
             Some(state) => state.clone(),
             None => {
-                let free_ports = match &status {
-                    Status::Stopped(state) | Status::Died(state) => has_free_ports(state),
-                    _ => false,
+                let manner = match &status {
+                    Status::Stopped(state) | Status::Died(state) => Manner::of(state),
+                    _ => Manner::default(),
                 };
-                up::detached(context, &dir, free_ports, false).await?.0
+                up::detached(context, &dir, manner).await?.0
             }
         };
         let filled = setup::fill(&context.for_stack(&variables(&state), false)).await;

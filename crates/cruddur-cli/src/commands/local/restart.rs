@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cruddur_local::{Error, StackDir, State, Status};
 
-use super::up;
+use super::up::{self, Manner};
 use crate::app::interrupted;
 use crate::context::Context;
 
@@ -19,8 +19,8 @@ pub async fn around<T: Send + 'static>(
     work: impl FnOnce(&StackDir) -> Result<T, Error> + Send + 'static,
 ) -> anyhow::Result<(T, Option<State>)> {
     let ran = match dir.status()? {
-        Status::Running(state) => Some(has_free_ports(&state)),
-        Status::Starting { .. } => Some(false),
+        Status::Running(state) => Some(Manner::of(&state)),
+        Status::Starting { .. } => Some(Manner::default()),
         _ => None,
     };
     let mut work = {
@@ -37,7 +37,7 @@ pub async fn around<T: Send + 'static>(
         () = interrupted() => (work.await?, true),
     };
     let state = match ran {
-        Some(free_ports) => Some(up::detached(context, dir, free_ports, false).await?.0),
+        Some(manner) => Some(up::detached(context, dir, manner).await?.0),
         None => None,
     };
     if stop {
@@ -45,9 +45,4 @@ pub async fn around<T: Send + 'static>(
         return Err(cruddur_core::Error::Interrupted.into());
     }
     Ok((done?, state))
-}
-
-/// Whether the stack was started with `--free-ports`, so that it is again.
-pub fn has_free_ports(state: &State) -> bool {
-    state.dynamodb.asked_port == 0
 }

@@ -28,21 +28,38 @@ pub struct UpArgs {
     /// Return when every service answers, and leave the stack running
     #[arg(long)]
     detach: bool,
+    #[command(flatten)]
+    manner: Manner,
+    /// Given by `--detach` to the process it starts, whose output is a log
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    background: bool,
+}
+
+/// How a stack is started, and so started again.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Manner {
     /// Take any free ports instead of 8000, 5432 and 9229
     #[arg(long)]
     free_ports: bool,
     /// Do not move conversations when messages are written
     #[arg(long)]
     no_stream: bool,
-    /// Given by `--detach` to the process it starts, whose output is a log
-    #[arg(long, hide = true, conflicts_with = "detach")]
-    background: bool,
+}
+
+impl Manner {
+    /// As a stack was started before.
+    pub fn of(state: &State) -> Manner {
+        Manner {
+            free_ports: state.dynamodb.asked_port == 0,
+            no_stream: !state.follows_stream,
+        }
+    }
 }
 
 pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
     let dir = stack_dir(context);
     if args.detach {
-        let (state, already) = detached(context, &dir, args.free_ports, args.no_stream).await?;
+        let (state, already) = detached(context, &dir, args.manner).await?;
         tell(context, &state, already);
         return Ok(ExitCode::SUCCESS);
     }
@@ -58,8 +75,7 @@ pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
 pub async fn detached(
     context: &Context,
     dir: &StackDir,
-    free_ports: bool,
-    no_stream: bool,
+    manner: Manner,
 ) -> anyhow::Result<(State, bool)> {
     if let Status::Running(state) = dir.status()? {
         return Ok((state, true));
@@ -71,10 +87,10 @@ pub async fn detached(
     ));
     let program = std::env::current_exe().context("this program cannot find itself")?;
     let mut arguments: Vec<OsString> = vec!["local".into(), "up".into(), "--background".into()];
-    if free_ports {
+    if manner.free_ports {
         arguments.push("--free-ports".into());
     }
-    if no_stream {
+    if manner.no_stream {
         arguments.push("--no-stream".into());
     }
     let child = cruddur_local::spawn_detached(&program, &arguments, dir)?;
@@ -88,7 +104,10 @@ pub async fn detached(
 
 async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::Result<ExitCode> {
     let ui = context.ui;
-    let options = options(args.free_ports)?;
+    let options = Options {
+        follows_stream: !args.manner.no_stream,
+        ..options(args.manner.free_ports)?
+    };
     let progress = move |progress: cruddur_local::Progress| {
         let service = progress.service;
         match progress.step {
@@ -116,7 +135,7 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
             Ok(ExitCode::from(FAILED))
         }
         () = interrupted() => Err(Error::Interrupted.into()),
-        never = keep_up(&own), if !args.no_stream => match never {},
+        never = keep_up(&own), if !args.manner.no_stream => match never {},
         // In the background the lines are in a log already.
         () = show_log(context, &dir), if !args.background => unreachable!("a log has no end"),
     };
