@@ -1,15 +1,13 @@
 //! The local stack as a person runs it, through the binary.
 
-use std::fs::File;
 use std::io::{BufReader, Read as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::TestEnvironment;
+use crate::support::{TestEnvironment, with_terminal};
 
 /// A folder with a stack of its own, which is ended with the test; then none of
 /// its processes may be left.
@@ -256,38 +254,6 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
     // Before the handler is there, the signal itself ends it.
     assert!(code.is_none() || code == Some(130), "{output:?}");
     folder.up();
-}
-
-/// A terminal of its own for a command; it is closed when the file is.
-fn with_terminal(command: &mut Command) -> File {
-    let (mut ours, mut theirs) = (0, 0);
-    // SAFETY: the first two are filled in, the others may be null.
-    let opened = unsafe {
-        libc::openpty(
-            &mut ours,
-            &mut theirs,
-            std::ptr::null_mut(),
-            std::ptr::null(),
-            std::ptr::null(),
-        )
-    };
-    assert_eq!(opened, 0);
-    // SAFETY: both are open, and nobody else's.
-    let (ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
-    let prepare = || {
-        // SAFETY: both only make a system call, as is allowed after a fork.
-        let made = unsafe { libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0 };
-        made.then_some(()).ok_or_else(std::io::Error::last_os_error)
-    };
-    command
-        .stdin(theirs.try_clone().unwrap())
-        .stdout(theirs.try_clone().unwrap())
-        .stderr(theirs);
-    // SAFETY: the closure makes system calls only.
-    unsafe { command.pre_exec(prepare) };
-    // SAFETY: the child must not keep the other end open, or it never closes.
-    unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
-    ours
 }
 
 #[test]

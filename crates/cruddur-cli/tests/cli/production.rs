@@ -1,13 +1,11 @@
 //! The guards of the messages table with `--prod`, against an engine of this
 //! machine that stands in for production.
 
-use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::FromRawFd as _;
 use std::process::Stdio;
 
 use crate::assert_runs;
-use crate::support::{TestEnvironment, engines};
+use crate::support::{TestEnvironment, engines, with_terminal};
 
 const AT: [&str; 2] = ["--ending-at", "2023-03-24T09:45:01.561513Z"];
 
@@ -38,25 +36,10 @@ fn run(environment: &TestEnvironment, arguments: &[&str]) -> crate::support::Run
 
 /// Runs the command at a terminal, where `typed` is typed.
 fn at_a_terminal(environment: &TestEnvironment, arguments: &[&str], typed: &str) -> (i32, String) {
-    let (mut ours, mut theirs) = (0, 0);
-    let (name, mode, size) = (
-        std::ptr::null_mut(),
-        std::ptr::null_mut(),
-        std::ptr::null_mut(),
-    );
-    // SAFETY: both numbers are there to be written, and nothing else is asked for.
-    let opened = unsafe { libc::openpty(&mut ours, &mut theirs, name, mode, size) };
-    assert_eq!(opened, 0);
-    // SAFETY: nobody else has these two.
-    let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
     let all = with(arguments);
     let mut command = environment.command(&all.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut child = command
-        .stdin(theirs.try_clone().unwrap())
-        .stdout(Stdio::null())
-        .stderr(theirs)
-        .spawn()
-        .unwrap();
+    let mut ours = with_terminal(&mut command);
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     // The command's own copies of the terminal go with it.
     drop(command);
     writeln!(ours, "{typed}").unwrap();

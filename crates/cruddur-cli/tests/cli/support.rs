@@ -6,8 +6,11 @@
 //! otherwise a local stack on free ports that ends with the test process.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -191,6 +194,14 @@ impl TestEnvironment {
             .args(["--table", &self.table])
             .args(arguments)
             .stdin(Stdio::null());
+        // Under `nohup` the tests would hand that on.
+        // SAFETY: makes a system call, as is allowed after a fork.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                Ok(())
+            })
+        };
         command
     }
 
@@ -328,4 +339,36 @@ macro_rules! assert_runs {
             insta::assert_snapshot!($name, shown);
         });
     };
+}
+
+/// A terminal of its own for a command; it is closed when the file is.
+pub fn with_terminal(command: &mut Command) -> File {
+    let (mut ours, mut theirs) = (0, 0);
+    // SAFETY: the first two are filled in, the others may be null.
+    let opened = unsafe {
+        libc::openpty(
+            &mut ours,
+            &mut theirs,
+            std::ptr::null_mut(),
+            std::ptr::null(),
+            std::ptr::null(),
+        )
+    };
+    assert_eq!(opened, 0);
+    // SAFETY: both are open, and nobody else's.
+    let (ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
+    let prepare = || {
+        // SAFETY: both only make a system call, as is allowed after a fork.
+        let made = unsafe { libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0 };
+        made.then_some(()).ok_or_else(std::io::Error::last_os_error)
+    };
+    command
+        .stdin(theirs.try_clone().unwrap())
+        .stdout(theirs.try_clone().unwrap())
+        .stderr(theirs);
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(prepare) };
+    // SAFETY: the child must not keep the other end open, or it never closes.
+    unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+    ours
 }
