@@ -198,6 +198,7 @@ async fn set_up_messages(
             now,
             refresh: false,
             dry_run: false,
+            max_capacity: None,
         };
         let seeded = table
             .seed(&conversation, &people, &options, &mut |_, _| {})

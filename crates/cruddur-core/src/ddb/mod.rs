@@ -7,6 +7,7 @@ pub mod item;
 pub mod json;
 pub mod limits;
 pub mod messages;
+mod pace;
 pub mod patterns;
 mod retry;
 pub mod scan;

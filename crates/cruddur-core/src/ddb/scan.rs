@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -10,11 +11,13 @@ use aws_sdk_dynamodb::operation::scan::{ScanError, ScanOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use super::Table;
 use super::engine::Engine;
 use super::item::Item;
 use super::limits::item_size;
+use super::pace::Pace;
 use super::retry::{self, Patience};
 use crate::aws::HttpResponse;
 use crate::{Error, Result};
@@ -39,6 +42,8 @@ pub struct ScanOptions {
     pub segments: Option<u32>,
     /// The most items that are wanted.
     pub limit: Option<u64>,
+    /// Read capacity units a second it keeps to, on average. Above zero.
+    pub max_capacity: Option<f64>,
     /// After how long without a single page it gives up.
     pub patience: Duration,
 }
@@ -48,6 +53,7 @@ impl Default for ScanOptions {
         ScanOptions {
             segments: None,
             limit: None,
+            max_capacity: None,
             patience: Duration::from_secs(120),
         }
     }
@@ -81,15 +87,20 @@ impl Table {
         let mut segments = match (options.segments, options.limit) {
             (Some(segments @ 1..=MAX_SEGMENTS), _) => segments,
             (Some(segments), _) => return Err(no_segments(segments).into()),
-            // Whoever wants a few items wants no four pages of them.
+            // Whoever wants a few items, or slowly, wants no four pages at once.
             (None, Some(_)) => 1,
+            (None, None) if options.max_capacity.is_some() => 1,
             (None, None) => DEFAULT_SEGMENTS,
         };
         let engine = Engine::default();
         let client = retry::without_retries(&self.client);
+        let pace = options
+            .max_capacity
+            .map(|units| Mutex::new(Pace::new(units, Instant::now())));
         let segment = |segment, segments| {
             let engine = engine.clone();
-            Segment::new(self, &client, engine, segment, segments, options).next()
+            let pace = pace.as_ref();
+            Segment::new(self, &client, engine, pace, segment, segments, options).next()
         };
         let mut scanned = Scanned::default();
         let mut first = None;
@@ -142,6 +153,11 @@ impl Table {
     }
 }
 
+/// Nobody panics while holding it.
+fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
+    pace.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn units(page: &ScanOutput) -> f64 {
     page.consumed_capacity()
         .and_then(|capacity| capacity.capacity_units)
@@ -159,6 +175,8 @@ struct Segment<'a> {
     table: &'a Table,
     client: &'a Client,
     engine: Engine,
+    /// That of all segments together.
+    pace: Option<&'a Mutex<Pace>>,
     options: &'a ScanOptions,
     segment: u32,
     segments: u32,
@@ -174,6 +192,7 @@ impl<'a> Segment<'a> {
         table: &'a Table,
         client: &'a Client,
         engine: Engine,
+        pace: Option<&'a Mutex<Pace>>,
         segment: u32,
         segments: u32,
         options: &'a ScanOptions,
@@ -182,11 +201,16 @@ impl<'a> Segment<'a> {
             table,
             client,
             engine,
+            pace,
             options,
             segment,
             segments,
             start: None,
-            page_items: FIRST_PAGE,
+            // A small item costs half a unit.
+            page_items: match options.max_capacity {
+                Some(units) => ((units * 2.0) as usize).clamp(1, FIRST_PAGE),
+                None => FIRST_PAGE,
+            },
             left: options.limit.map(|limit| limit.saturating_add(1)),
         }
     }
@@ -195,7 +219,10 @@ impl<'a> Segment<'a> {
     async fn next(self) -> Result<(Segment<'a>, ScanOutput)> {
         let mut patience = Patience::new(self.options.patience);
         loop {
-            let (transient, error) = match self.send().await {
+            let charged = self.turn().await;
+            let answer = self.send().await;
+            self.settle(charged, &answer);
+            let (transient, error) = match answer {
                 // An answer without a list is none: even an empty page has one.
                 Ok(page) if page.items.is_none() => (true, self.table.empty_answer()),
                 Ok(page) => return Ok((self, page)),
@@ -206,6 +233,31 @@ impl<'a> Segment<'a> {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(error),
             }
+        }
+    }
+
+    /// Waits until a page may be asked for, and charges it.
+    async fn turn(&self) -> f64 {
+        let Some(pace) = self.pace else {
+            return 0.0;
+        };
+        loop {
+            // Segments wait for the same moment, and one of them gets it.
+            let next = {
+                let mut pace = lock(pace);
+                let (now, next) = (Instant::now(), pace.next());
+                if next <= now {
+                    return pace.charge(now);
+                }
+                next
+            };
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    fn settle<E>(&self, charged: f64, answer: &Result<ScanOutput, E>) {
+        if let Some(pace) = self.pace {
+            lock(pace).settle(charged, answer.as_ref().map_or(0.0, units));
         }
     }
 
@@ -266,7 +318,12 @@ impl<'a> Segment<'a> {
     fn adapt(&mut self, items: &[Item]) {
         let bytes: usize = items.iter().map(item_size).sum();
         if let Some(average) = bytes.checked_div(items.len()) {
-            self.page_items = (PAGE_BYTES / average.max(1) + 1).clamp(1, 100_000);
+            // With a bound, a page takes a second or so: half a unit is 4 KB.
+            let page = match self.options.max_capacity {
+                Some(units) => PAGE_BYTES.min((units * 8192.0) as usize),
+                None => PAGE_BYTES,
+            };
+            self.page_items = (page / average.max(1) + 1).clamp(1, 100_000);
         }
     }
 }

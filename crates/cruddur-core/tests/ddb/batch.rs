@@ -254,3 +254,21 @@ async fn nothing_is_pulled_faster_than_it_is_taken() {
     through_proxy.write_all(source, &options, &mut |_| {}).await;
     assert!(pulled.len() <= 125, "{}", pulled.len());
 }
+
+#[tokio::test]
+async fn no_more_units_a_second_are_consumed_than_allowed() {
+    let table = plain_table().await;
+    let options = WriteOptions {
+        max_capacity: Some(200.0),
+        ..WriteOptions::default()
+    };
+    let begun = Instant::now();
+    let written = table
+        .write_all(stream::iter(puts(&numbered(500))), &options, &mut |_| {})
+        .await;
+    let seconds = begun.elapsed().as_secs_f64();
+    assert_eq!(written.written, 500);
+    // The calls under way are paid for once they are done.
+    let paid = written.consumed_capacity - 4.0 * 25.0;
+    assert!(paid / seconds <= 200.0, "{written:?} in {seconds} s");
+}

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use cruddur_core::Error;
@@ -151,4 +152,27 @@ async fn what_cannot_be_scanned_is_said() {
     };
     let error = scan(&table, &none).await.unwrap_err();
     assert!(matches!(error, Error::Usage(_)), "{error}");
+}
+
+/// The other bound, that it is no slower, is held for [`Pace`] without a server.
+#[tokio::test]
+async fn no_more_units_a_second_are_consumed_than_allowed() {
+    let table = plain_table().await;
+    fill(&table, 3_000).await;
+    for segments in [None, Some(4)] {
+        let options = ScanOptions {
+            segments,
+            max_capacity: Some(100.0),
+            ..ScanOptions::default()
+        };
+        let begun = Instant::now();
+        let (items, scanned) = scan(&table, &options).await.unwrap();
+        assert_eq!(items.len(), 3_000);
+        let seconds = begun.elapsed().as_secs_f64();
+        // The pages under way are paid for once they are there.
+        let pages = f64::from(segments.unwrap_or(1)) * 100.0;
+        let paid = scanned.consumed_capacity - pages;
+        assert!(paid > 0.0 || segments.is_some(), "{scanned:?}");
+        assert!(paid / seconds <= 100.0, "{scanned:?} in {seconds} s");
+    }
 }

@@ -41,6 +41,7 @@ fn options(ending_at: &str) -> SeedOptions {
         now: at("2026-06-01T12:00:00Z"),
         refresh: false,
         dry_run: false,
+        max_capacity: None,
     }
 }
 

@@ -4,10 +4,11 @@ use std::io::{self, BufRead, BufReader, Write as _};
 use clap::{Args, ValueEnum};
 use cruddur_core::Error;
 use cruddur_core::ddb::Table;
+use cruddur_core::ddb::batch::WriteOptions;
 use cruddur_core::ddb::import::{ImportOptions, OnError};
 use serde::Serialize;
 
-use super::DryRun;
+use super::{DryRun, MaxCapacity};
 use crate::bar::Bar;
 use crate::context::Context;
 use crate::ui::printable;
@@ -19,6 +20,8 @@ pub struct ImportArgs {
     /// What a bad line means for those after it
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     on_error: Then,
+    #[command(flatten)]
+    pace: MaxCapacity,
     #[command(flatten)]
     dry: DryRun,
 }
@@ -49,7 +52,10 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
             Then::Continue => OnError::Continue,
         },
         dry_run: args.dry.dry_run,
-        ..ImportOptions::default()
+        write: WriteOptions {
+            max_capacity: args.pace.max_capacity,
+            ..WriteOptions::default()
+        },
     };
     let source = open(&args.file)?;
     let table = Table::connect(&context.target).await?;

@@ -36,6 +36,21 @@ pub enum DdbCommand {
     Stream(stream::StreamCommand),
 }
 
+/// What every command takes that may consume much.
+#[derive(Debug, Args)]
+struct MaxCapacity {
+    /// Consume at most so many capacity units a second, on average
+    #[arg(long, value_name = "N", value_parser = units)]
+    max_capacity: Option<f64>,
+}
+
+fn units(text: &str) -> Result<f64, &'static str> {
+    match text.parse() {
+        Ok(units) if (0.1..=1e9).contains(&units) => Ok(units),
+        _ => Err("a number of units from 0.1 is needed"),
+    }
+}
+
 /// What every command that writes takes.
 #[derive(Debug, Args)]
 struct DryRun {

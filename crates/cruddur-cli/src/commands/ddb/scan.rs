@@ -7,6 +7,7 @@ use cruddur_core::ddb::item::{Item, text};
 use cruddur_core::ddb::json::{write_plain, write_plain_value, write_typed};
 use cruddur_core::ddb::scan::ScanOptions;
 
+use super::MaxCapacity;
 use crate::args::Output;
 use crate::context::Context;
 use crate::ui::{Out, printable, write_table};
@@ -23,6 +24,8 @@ pub struct ScanArgs {
     /// Show at most so many items
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    #[command(flatten)]
+    pace: MaxCapacity,
     /// Print DynamoDB's typed JSON, which `ddb import` reads back
     #[arg(long)]
     raw: bool,
@@ -32,6 +35,7 @@ pub async fn scan(context: &Context, args: &ScanArgs) -> anyhow::Result<()> {
     let options = ScanOptions {
         segments: args.segments,
         limit: args.limit,
+        max_capacity: args.pace.max_capacity,
         ..ScanOptions::default()
     };
     let table = Table::connect(&context.target).await?;

@@ -9,7 +9,7 @@ use cruddur_core::ddb::item::Person;
 use cruddur_core::ddb::seed::{Conversation, SeedOptions, SeedState, Seeded, built_in};
 use cruddur_core::time::{parse_given, to_key};
 
-use super::DryRun;
+use super::{DryRun, MaxCapacity};
 use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;
@@ -29,6 +29,8 @@ pub struct SeedArgs {
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]
+    pace: MaxCapacity,
+    #[command(flatten)]
     dry: DryRun,
 }
 
@@ -39,6 +41,7 @@ pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
         now,
         refresh: args.refresh,
         dry_run: args.dry.dry_run,
+        max_capacity: args.pace.max_capacity,
     };
     let conversations = conversations(&args.files)?;
     let table = Table::connect(&context.target).await?;

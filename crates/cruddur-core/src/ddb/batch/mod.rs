@@ -23,6 +23,8 @@ pub struct WriteOptions {
     /// How many calls are under way at once. Three or four fill both DynamoDB
     /// Local and the embedded engine; AWS spreads them over its partitions.
     pub in_flight: usize,
+    /// Write capacity units a second it keeps to, on average. Above zero.
+    pub max_capacity: Option<f64>,
     /// After how long without a single item taken it gives up.
     pub patience: Duration,
     /// Whether an item that DynamoDB refuses ends it. What is under way by then
@@ -34,6 +36,7 @@ impl Default for WriteOptions {
     fn default() -> Self {
         WriteOptions {
             in_flight: 4,
+            max_capacity: None,
             patience: Duration::from_secs(60),
             stop_on_rejection: true,
         }

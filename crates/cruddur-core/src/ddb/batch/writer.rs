@@ -16,6 +16,7 @@ use super::{KEPT_REJECTIONS, Rejected, WriteOptions, Written};
 use crate::Error;
 use crate::aws::{self, HttpResponse};
 use crate::ddb::Table;
+use crate::ddb::pace::Pace;
 use crate::ddb::retry::{self, Patience};
 
 /// AWS takes 25 requests a call.
@@ -25,7 +26,8 @@ const CALL_REQUESTS: usize = 25;
 const CALL_BYTES: usize = 1024 * 1024;
 
 type Failure = SdkError<BatchWriteItemError, HttpResponse>;
-type Answer = (Vec<Request>, Result<BatchWriteItemOutput, Failure>);
+/// What was sent, what it was charged, and what came of it.
+type Answer = (Vec<Request>, f64, Result<BatchWriteItemOutput, Failure>);
 type Call = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 pub(super) struct Writer<'a> {
@@ -39,6 +41,9 @@ pub(super) struct Writer<'a> {
     patience: Patience,
     /// When the next call may begin.
     not_before: Instant,
+    pace: Option<Pace>,
+    /// How many requests go into a call.
+    call_requests: usize,
     /// The keys of all requests taken and not yet done with.
     busy: HashSet<u64>,
     /// The call that is being put together.
@@ -65,6 +70,14 @@ impl<'a> Writer<'a> {
             window: options.in_flight.max(1),
             patience: Patience::new(options.patience),
             not_before: Instant::now(),
+            pace: options
+                .max_capacity
+                .map(|units| Pace::new(units, Instant::now())),
+            // A request costs a unit or more, and a call a second or so.
+            call_requests: match options.max_capacity {
+                Some(units) => (units as usize).clamp(1, CALL_REQUESTS),
+                None => CALL_REQUESTS,
+            },
             busy: HashSet::new(),
             filling: Vec::new(),
             filling_bytes: 0,
@@ -84,7 +97,8 @@ impl<'a> Writer<'a> {
             // One look at the clock, so that nothing falls between two.
             let now = Instant::now();
             self.send(now);
-            let waits = self.not_before > now;
+            let next = self.next();
+            let waits = next > now;
             let pulls = self.has_room();
             if self.calls.is_empty() && !pulls && !(waits && self.has_unsent()) {
                 break;
@@ -92,8 +106,9 @@ impl<'a> Writer<'a> {
             tokio::select! {
                 // Answers first: they free the way for more.
                 biased;
-                Some((requests, answer)) = self.calls.next(), if !self.calls.is_empty() => {
+                Some((requests, charged, answer)) = self.calls.next(), if !self.calls.is_empty() => {
                     let before = self.result.written;
+                    self.settle(charged, &answer);
                     self.take_answer(requests, answer);
                     if self.result.written > before {
                         progress(self.result.written);
@@ -103,10 +118,24 @@ impl<'a> Writer<'a> {
                     Some(request) => self.accept(request),
                     None => self.ended = true,
                 },
-                () = tokio::time::sleep_until(self.not_before), if waits => {}
+                () = tokio::time::sleep_until(next), if waits => {}
             }
         }
         self.finish()
+    }
+
+    /// When the next call may begin.
+    fn next(&self) -> Instant {
+        match &self.pace {
+            Some(pace) => pace.next().max(self.not_before),
+            None => self.not_before,
+        }
+    }
+
+    fn settle(&mut self, charged: f64, answer: &Result<BatchWriteItemOutput, Failure>) {
+        if let Some(pace) = &mut self.pace {
+            pace.settle(charged, answer.as_ref().map_or(0.0, units));
+        }
     }
 
     fn is_stopped(&self) -> bool {
@@ -124,7 +153,7 @@ impl<'a> Writer<'a> {
         !self.ended
             && !self.is_stopped()
             && self.held.is_none()
-            && self.filling.len() < CALL_REQUESTS
+            && self.filling.len() < self.call_requests
             && self.again.is_empty()
             && self.alone.is_empty()
     }
@@ -144,14 +173,15 @@ impl<'a> Writer<'a> {
 
     /// Begins as many calls as may be under way now.
     fn send(&mut self, now: Instant) {
-        while !self.is_stopped() && self.calls.len() < self.window && self.not_before <= now {
+        while !self.is_stopped() && self.calls.len() < self.window && self.next() <= now {
             if let Some(request) = self.held.take() {
                 self.accept(request);
             }
             let Some(requests) = self.next_call() else {
                 break;
             };
-            self.calls.push(self.call(requests));
+            let call = self.call(requests);
+            self.calls.push(call);
         }
     }
 
@@ -165,11 +195,11 @@ impl<'a> Writer<'a> {
                 bytes += request.size;
                 bytes <= CALL_BYTES
             };
-            let count = self.again.iter().take(CALL_REQUESTS).take_while(fits);
+            let count = self.again.iter().take(self.call_requests).take_while(fits);
             let count = count.count().max(1);
             return Some(self.again.drain(..count).collect());
         }
-        let full = self.filling.len() == CALL_REQUESTS || self.held.is_some() || self.ended;
+        let full = self.filling.len() == self.call_requests || self.held.is_some() || self.ended;
         if self.filling.is_empty() || !full {
             return None;
         }
@@ -177,7 +207,11 @@ impl<'a> Writer<'a> {
         Some(std::mem::take(&mut self.filling))
     }
 
-    fn call(&self, requests: Vec<Request>) -> Call {
+    fn call(&mut self, requests: Vec<Request>) -> Call {
+        let charged = match &mut self.pace {
+            Some(pace) => pace.charge(Instant::now()),
+            None => 0.0,
+        };
         let body = request::body(&self.table.name, &requests);
         let length = body.len().to_string();
         let body = SdkBody::from(body);
@@ -192,7 +226,7 @@ impl<'a> Writer<'a> {
                 // A body of bytes can always be cloned.
                 *request.body_mut() = body.try_clone().unwrap_or_else(SdkBody::empty);
             });
-        Box::pin(async move { (requests, call.send().await) })
+        Box::pin(async move { (requests, charged, call.send().await) })
     }
 
     fn take_answer(
@@ -225,11 +259,7 @@ impl<'a> Writer<'a> {
     }
 
     fn take_output(&mut self, requests: Vec<Request>, output: &BatchWriteItemOutput) {
-        self.result.consumed_capacity += output
-            .consumed_capacity()
-            .iter()
-            .filter_map(|capacity| capacity.capacity_units)
-            .sum::<f64>();
+        self.result.consumed_capacity += units(output);
         let returned: Vec<_> = output
             .unprocessed_items
             .iter()
@@ -309,4 +339,9 @@ impl<'a> Writer<'a> {
         self.result.first_unwritten = tags.into_iter().min();
         self.result
     }
+}
+
+fn units(output: &BatchWriteItemOutput) -> f64 {
+    let tables = output.consumed_capacity().iter();
+    tables.filter_map(|capacity| capacity.capacity_units).sum()
 }

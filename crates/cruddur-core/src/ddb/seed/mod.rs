@@ -16,6 +16,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Table;
+use super::batch::WriteOptions;
 use super::item::Person;
 use crate::{Error, Result};
 
@@ -55,6 +56,8 @@ pub struct SeedOptions {
     pub refresh: bool,
     /// Only find out what would be done.
     pub dry_run: bool,
+    /// Write capacity units a second that writing keeps to. Above zero.
+    pub max_capacity: Option<f64>,
 }
 
 /// What was done to a conversation.
@@ -124,6 +127,10 @@ impl Table {
             now: options.now,
             refresh: options.refresh,
         };
+        let write = WriteOptions {
+            max_capacity: options.max_capacity,
+            ..WriteOptions::default()
+        };
         let mut result: Option<Seeded> = None;
         for _ in 0..ROUNDS {
             let survey = self.survey(conversation, people).await?;
@@ -137,7 +144,9 @@ impl Table {
             if plan.is_empty() {
                 return Ok(seeded.clone());
             }
-            let applied = self.apply(conversation, &plan, seeded, progress).await?;
+            let applied = self
+                .apply(conversation, &plan, &write, seeded, progress)
+                .await?;
             // Another run may have seeded the same group meanwhile.
             if applied
                 && self

@@ -133,6 +133,7 @@ impl Table {
         &self,
         conversation: &Conversation,
         plan: &Plan,
+        write: &WriteOptions,
         seeded: &mut Seeded,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<bool> {
@@ -140,7 +141,7 @@ impl Table {
         let puts = plan.puts.iter().zip(1..);
         let puts = puts.map(|(message, tag)| Request::put(&message.to_item(), tag));
         let written = self
-            .write_all(stream::iter(puts), &WriteOptions::default(), &mut |done| {
+            .write_all(stream::iter(puts), write, &mut |done| {
                 progress(done, total);
             })
             .await;
@@ -155,7 +156,7 @@ impl Table {
         let pk = message_pk(conversation.message_group_uuid);
         let deletes = plan.deletes.iter().map(|sk| Request::delete(&pk, sk, 0));
         let deleted = self
-            .write_all(stream::iter(deletes), &WriteOptions::default(), &mut |_| {})
+            .write_all(stream::iter(deletes), write, &mut |_| {})
             .await;
         seeded.deleted += deleted.written;
         seeded.consumed_capacity += deleted.consumed_capacity;
