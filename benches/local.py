@@ -20,30 +20,34 @@ import servers
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def read(path):
+    """What the kernel tells of a process, or nothing: PostgreSQL's come and go."""
+    try:
+        return pathlib.Path(path).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def tree(pid):
     """A process and all below it."""
     pids = [pid]
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
+        for child in read(task / "children").split():
             pids += tree(int(child))
     return pids
 
 
 def memory(pids):
     """Megabytes; a page that processes share counts once."""
-    kilobytes = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                kilobytes += int(line.split()[1])
-    return kilobytes / 1000
+    lines = [line for pid in pids for line in read(f"/proc/{pid}/smaps_rollup").splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
 
 
 def processor(pids):
     """Seconds of processor time so far."""
     ticks = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    for stat in filter(None, (read(f"/proc/{pid}/stat") for pid in pids)):
+        fields = stat.rsplit(") ", 1)[1].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / TICKS
 
