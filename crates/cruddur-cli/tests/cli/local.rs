@@ -352,8 +352,21 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     folder.run(&["local", "snapshot", "save", "known"]).exits(1);
     folder.run(&["local", "snapshot", "save", "../x"]).exits(2);
     folder.run(&["local", "snapshot", "restore", "no"]).exits(6);
-    let list = folder.run(&["local", "snapshot", "list", "-o", "json"]);
-    assert_eq!(list.json()[0]["name"], "known");
+    for dry in [
+        &["local", "snapshot", "save", "other", "--dry-run"][..],
+        &["local", "snapshot", "restore", "known", "--dry-run"],
+        &["local", "reset", "--seed", "--dry-run"],
+    ] {
+        let would = folder.run(dry).exits(0);
+        assert!(would.stderr.starts_with("would "), "{would}");
+    }
+    let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
+    assert_eq!(users.as_array().unwrap().len(), 4, "{users}");
+    let list = folder
+        .run(&["local", "snapshot", "list", "-o", "json"])
+        .json();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list[0]["name"], "known");
     folder.run(&["local", "reset", "-y"]).exits(0);
     folder.run(&["db", "users"]).exits(6);
     folder

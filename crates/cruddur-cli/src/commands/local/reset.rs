@@ -18,6 +18,9 @@ pub struct ResetArgs {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Say what would be done, and do not do it
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCode> {
@@ -27,6 +30,13 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     let status = dir.status()?;
     if matches!(status, Status::Absent) && !args.seed {
         ui.status(format_args!("there is nothing to delete in {folder}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.dry_run {
+        let then = if args.seed { ", and seed it" } else { "" };
+        ui.status(format_args!(
+            "would delete the data of the local stack in {folder}{then}"
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     if !args.yes && !matches!(status, Status::Absent) {

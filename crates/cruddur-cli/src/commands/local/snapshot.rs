@@ -25,6 +25,9 @@ pub enum SnapshotCommand {
 pub struct SnapshotArgs {
     /// Letters, digits, `-`, `_` and `.`
     name: String,
+    /// Say what would be done, and do not do it
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -34,28 +37,31 @@ pub struct DeleteArgs {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// Say what would be done, and do not do it
-    #[arg(long)]
-    dry_run: bool,
 }
 
 pub async fn run(context: &Context, command: SnapshotCommand) -> anyhow::Result<ExitCode> {
     match command {
-        SnapshotCommand::Save(args) => save(context, args.name).await,
-        SnapshotCommand::Restore(args) => restore(context, args.name).await,
+        SnapshotCommand::Save(args) => save(context, args).await,
+        SnapshotCommand::Restore(args) => restore(context, args).await,
         SnapshotCommand::List => list(context),
         SnapshotCommand::Delete(args) => delete(context, &args),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn save(context: &Context, name: String) -> anyhow::Result<()> {
-    let dir = stack_dir(context);
+async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
+    let (dir, name) = (stack_dir(context), args.name);
+    let folder = dir.path().display();
     // Before the stack is ended for nothing.
     cruddur_local::snapshot_check_new(&dir, &name)?;
+    if args.dry_run {
+        context.ui.status(format_args!(
+            "would save the data of the local stack in {folder} as {name}"
+        ));
+        return Ok(());
+    }
     let work = move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_save(dir, &name);
     let (saved, _) = around(context, &dir, work).await?;
-    let folder = dir.path().display();
     context.ui.status(format_args!(
         "saved the data of the local stack in {folder} as {}",
         saved.name
@@ -63,15 +69,21 @@ async fn save(context: &Context, name: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn restore(context: &Context, name: String) -> anyhow::Result<()> {
-    let dir = stack_dir(context);
+async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
+    let (dir, name) = (stack_dir(context), args.name);
+    let folder = dir.path().display();
     cruddur_local::snapshot_check(&dir, &name)?;
+    if args.dry_run {
+        context.ui.status(format_args!(
+            "would put the data of the local stack in {folder} back as it was in {name}"
+        ));
+        return Ok(());
+    }
     let work = {
         let name = name.clone();
         move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_restore(dir, &name)
     };
     around(context, &dir, work).await?;
-    let folder = dir.path().display();
     context.ui.status(format_args!(
         "the data of the local stack in {folder} is as it was in {name}"
     ));
@@ -108,7 +120,7 @@ fn delete(context: &Context, args: &DeleteArgs) -> anyhow::Result<()> {
     cruddur_local::snapshot_check(&dir, name)?;
     let (ui, folder) = (&context.ui, dir.path().display());
     let what = format!("the snapshot {name} of the local stack in {folder}");
-    if args.dry_run {
+    if args.snapshot.dry_run {
         ui.status(format_args!("would delete {what}"));
         return Ok(());
     }
