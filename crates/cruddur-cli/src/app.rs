@@ -56,42 +56,60 @@ fn execute(context: &Context, command: commands::Command) -> anyhow::Result<Exit
 
 /// Drops the command's work when the person or the system asks to stop.
 async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut interruption = Interruption::listen();
     tokio::select! {
         result = work => result,
-        () = interrupted() => Err(cruddur_core::Error::Interrupted.into()),
+        () = interruption.recv() => Err(cruddur_core::Error::Interrupted.into()),
     }
 }
 
-/// Returns on Ctrl-C, on SIGTERM, and when the terminal is closed.
-pub async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        // Without handlers the signals end the process as they always do.
-        return std::future::pending().await;
-    };
-    let mut hangup = Hangup::new();
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = hangup.recv() => {}
-    }
+/// What asks to stop: Ctrl-C, SIGTERM, and the end of the terminal.
+///
+/// The first that listens takes the signals' own effect away for good, and one
+/// that comes while nobody listens is lost. So a command that has something to
+/// end in order listens with one value, from its first moment to its last.
+pub struct Interruption {
+    interrupt: Listener,
+    terminate: Listener,
+    hangup: Listener,
 }
 
-/// SIGHUP, which comes when the terminal is closed.
-pub struct Hangup(Option<Signal>);
-
-impl Hangup {
-    /// Listens for it, except under `nohup`, which is there so that it is ignored.
-    pub fn new() -> Hangup {
-        if cruddur_local::hangup_is_ignored() {
-            return Hangup(None);
+impl Interruption {
+    pub fn listen() -> Interruption {
+        Interruption {
+            interrupt: Listener::new(SignalKind::interrupt()),
+            terminate: Listener::new(SignalKind::terminate()),
+            hangup: Listener::hangup(),
         }
-        Hangup(signal(SignalKind::hangup()).ok())
     }
 
-    /// Returns when it comes.
+    /// Returns when one has come since the last call, or since this listens.
+    pub async fn recv(&mut self) {
+        tokio::select! {
+            () = self.interrupt.recv() => {}
+            () = self.terminate.recv() => {}
+            () = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// Listens for one signal, or for none, where the signal keeps its own effect.
+pub struct Listener(Option<Signal>);
+
+impl Listener {
+    pub fn new(kind: SignalKind) -> Listener {
+        Listener(signal(kind).ok())
+    }
+
+    /// For SIGHUP, which comes when the terminal is closed; except under
+    /// `nohup`, which is there so that it is ignored.
+    pub fn hangup() -> Listener {
+        if cruddur_local::hangup_is_ignored() {
+            return Listener(None);
+        }
+        Listener::new(SignalKind::hangup())
+    }
+
     pub async fn recv(&mut self) {
         match &mut self.0 {
             Some(signal) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{TestEnvironment, with_terminal};
+use crate::support::{TestEnvironment, output, with_terminal};
 
 /// A folder with a stack of its own, which is ended with the test; then none of
 /// its processes may be left.
@@ -199,7 +199,7 @@ fn ten_at_once_give_one_stack_and_two_folders_two() {
     let mut said: Vec<String> = ups
         .into_iter()
         .map(|up| {
-            let Output { status, stderr, .. } = up.wait_with_output().unwrap();
+            let Output { status, stderr, .. } = output(up);
             let stderr = String::from_utf8(stderr).unwrap();
             assert!(status.success(), "{stderr}");
             let from = stderr.find("DynamoDB: ").unwrap();
@@ -245,14 +245,29 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
         let status = folder.run(&["local", "status", "-o", "json"]).exits(4);
         assert_eq!(status.json()["state"], "stopped");
     }
-    // In the middle of a start, too.
-    let up = piped(folder.environment.command(&arguments));
-    std::thread::sleep(Duration::from_millis(100));
-    signal(up.id(), libc::SIGINT);
-    let output = up.wait_with_output().unwrap();
-    let code = output.status.code();
-    // Before the handler is there, the signal itself ends it.
-    assert!(code.is_none() || code == Some(130), "{output:?}");
+    folder.up();
+}
+
+#[test]
+fn ctrl_c_at_any_moment_of_a_start_is_heard() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["local", "down"]).exits(0);
+    // A start takes a tenth of a second here, and half of one under load.
+    for delay in (0..40).map(|step| step * 8) {
+        let up = piped(folder.environment.command(&["local", "up", "--free-ports"]));
+        std::thread::sleep(Duration::from_millis(delay));
+        signal(up.id(), libc::SIGINT);
+        let output = output(up);
+        let code = output.status.code();
+        // Before anyone listens, the signal itself ends it.
+        assert!(
+            code.is_none() || code == Some(130),
+            "{delay} ms: {output:?}"
+        );
+        let status = folder.run(&["local", "status", "-o", "json"]).exits(4);
+        assert_ne!(status.json()["state"], "running", "{delay} ms");
+    }
     folder.up();
 }
 

@@ -12,14 +12,19 @@ use std::net::TcpStream;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use cruddur_local::{Options, Stack, StackDir};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_cruddur");
+
+/// Longer than any command takes on the busiest machine.
+const HANGS: Duration = Duration::from_secs(180);
 
 /// Addresses of engines that every test of this process shares.
 pub struct Engines {
@@ -194,11 +199,14 @@ impl TestEnvironment {
             .args(["--table", &self.table])
             .args(arguments)
             .stdin(Stdio::null());
-        // Under `nohup` the tests would hand that on.
-        // SAFETY: makes a system call, as is allowed after a fork.
+        // Under `nohup`, or as a script's background job, the tests would hand
+        // that on.
+        // SAFETY: makes system calls only, as is allowed after a fork.
         unsafe {
             command.pre_exec(|| {
-                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                for ignored in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                    libc::signal(ignored, libc::SIG_DFL);
+                }
                 Ok(())
             })
         };
@@ -227,7 +235,7 @@ impl TestEnvironment {
             // The binary may refuse before it has read everything.
             let _ = stdin.write_all(input);
         }
-        let output = child.wait_with_output().unwrap();
+        let output = output(child);
         Run {
             command: self.redacted(arguments.join(" ").as_bytes()),
             stdout: self.redacted(&output.stdout),
@@ -271,6 +279,25 @@ impl Drop for TestEnvironment {
             self.run(&["db", "drop", "--force"]);
         }
     }
+}
+
+/// How a child ends, which it must: one that hangs fails its test instead of
+/// holding up all of them.
+pub fn output(child: Child) -> Output {
+    let pid = i32::try_from(child.id()).unwrap();
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let late = end.recv_timeout(HANGS) == Err(RecvTimeoutError::Timeout);
+        if late {
+            // SAFETY: sends a signal to a child that is still being waited for.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        late
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    assert!(!watch.join().unwrap(), "did not end: {output:?}");
+    output
 }
 
 fn engines_if_started() -> Option<&'static Engines> {

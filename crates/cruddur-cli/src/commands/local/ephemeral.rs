@@ -2,9 +2,10 @@
 //!
 //! It runs inside this process. Ctrl-C in a terminal reaches the command by
 //! itself, since it is in the same process group; SIGTERM, and SIGINT where
-//! there is no terminal, are passed on, and so is the end of the terminal. This process waits for the command,
-//! ends the stack and gives the command's status. Killed outright, the kernel
-//! tells the command and PostgreSQL to end, and the next run deletes the folder.
+//! there is no terminal, are passed on, and so is the end of the terminal. This
+//! process waits for the command, ends the stack and gives the command's status.
+//! Killed outright, the kernel tells the command and PostgreSQL to end, and the
+//! next run deletes the folder.
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
@@ -13,24 +14,25 @@ use std::time::Instant;
 
 use cruddur_core::Error;
 use cruddur_local::{Companion, Stack, StackDir, TemporaryFolder};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::env::variables;
 use super::exec::ExecArgs;
 use super::stream::keep_up;
 use super::up;
-use crate::app::{Hangup, interrupted};
+use crate::app::{Interruption, Listener};
 use crate::commands::setup;
 use crate::context::Context;
 
 pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     // Before anything that a signal would leave behind.
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::listen();
+    let mut interruption = Interruption::listen();
     let folder = TemporaryFolder::create_in(&std::env::temp_dir())?;
     let dir = StackDir::at(folder.path());
     let mut stack = tokio::select! {
         stack = start(context, &dir) => stack?,
-        () = interrupted() => {
+        () = interruption.recv() => {
             // The start is given up; its server may need a moment to end.
             tokio::task::spawn_blocking(move || cruddur_local::end_leftover(&dir)).await??;
             drop(folder);
@@ -75,20 +77,20 @@ async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {
 
 /// The signals that concern this process while the command runs.
 struct Signals {
-    child: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Hangup,
+    child: Listener,
+    interrupt: Listener,
+    terminate: Listener,
+    hangup: Listener,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            child: signal(SignalKind::child())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: Hangup::new(),
-        })
+    fn listen() -> Signals {
+        Signals {
+            child: Listener::new(SignalKind::child()),
+            interrupt: Listener::new(SignalKind::interrupt()),
+            terminate: Listener::new(SignalKind::terminate()),
+            hangup: Listener::hangup(),
+        }
     }
 }
 
@@ -106,11 +108,11 @@ async fn wait(
             return Ok(status);
         }
         tokio::select! {
-            _ = signals.child.recv() => {}
-            _ = signals.interrupt.recv() => if !has_terminal {
+            () = signals.child.recv() => {}
+            () = signals.interrupt.recv() => if !has_terminal {
                 companion.interrupt();
             },
-            _ = signals.terminate.recv() => companion.terminate(),
+            () = signals.terminate.recv() => companion.terminate(),
             () = signals.hangup.recv() => companion.hang_up(),
             // The command finds out by itself; this says why.
             exit = stack.stopped(), if complete => {

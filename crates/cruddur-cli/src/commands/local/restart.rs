@@ -5,7 +5,7 @@ use std::time::Duration;
 use cruddur_local::{Error, StackDir, State, Status};
 
 use super::up::{self, Manner};
-use crate::app::interrupted;
+use crate::app::Interruption;
 use crate::context::Context;
 
 /// How long a stack may take to end before it is killed.
@@ -18,6 +18,7 @@ pub async fn around<T: Send + 'static>(
     dir: &StackDir,
     work: impl FnOnce(&StackDir) -> Result<T, Error> + Send + 'static,
 ) -> anyhow::Result<(T, Option<State>)> {
+    let mut interruption = Interruption::listen();
     let ran = match dir.status()? {
         Status::Running(state) => Some(Manner::of(&state)),
         Status::Starting { .. } => Some(Manner::default()),
@@ -34,7 +35,7 @@ pub async fn around<T: Send + 'static>(
     // whoever asks to stop meanwhile.
     let (done, stop) = tokio::select! {
         done = &mut work => (done?, false),
-        () = interrupted() => (work.await?, true),
+        () = interruption.recv() => (work.await?, true),
     };
     let state = match ran {
         Some(manner) => Some(up::detached(context, dir, manner).await?.0),

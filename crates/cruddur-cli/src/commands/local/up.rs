@@ -12,7 +12,7 @@ use super::env::variables;
 use super::logs::{Log, PAUSE};
 use super::stack_dir;
 use super::stream::keep_up;
-use crate::app::interrupted;
+use crate::app::Interruption;
 use crate::context::Context;
 use crate::error::FAILED;
 use crate::ui::printable;
@@ -116,9 +116,10 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
             Step::Ready { address } => ui.status(format_args!("{service}: ready at {address}")),
         }
     };
+    let mut interruption = Interruption::listen();
     let mut stack = tokio::select! {
         stack = cruddur_local::start(dir.clone(), options, progress) => stack?,
-        () = interrupted() => {
+        () = interruption.recv() => {
             // The start is given up; its server may need a moment to end.
             tokio::task::spawn_blocking(move || cruddur_local::end_leftover(&dir)).await??;
             return Err(Error::Interrupted.into());
@@ -134,7 +135,7 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
             tell_exit(context, &exit);
             Ok(ExitCode::from(FAILED))
         }
-        () = interrupted() => Err(Error::Interrupted.into()),
+        () = interruption.recv() => Err(Error::Interrupted.into()),
         never = keep_up(&own), if !args.manner.no_stream => match never {},
         // In the background the lines are in a log already.
         () = show_log(context, &dir), if !args.background => unreachable!("a log has no end"),

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Totals;
 use super::checkpoint::CheckpointFile;
-use crate::app::interrupted;
+use crate::app::Interruption;
 use crate::args::Output;
 use crate::context::Context;
 use crate::ui::Ui;
@@ -35,6 +35,7 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
         totals: Totals::default(),
         failed: None,
     };
+    let mut interruption = Interruption::listen();
     context.ui.status(format_args!(
         "following the stream of {} at {}; Ctrl-C ends it",
         table.name(),
@@ -44,9 +45,9 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
     // batch in hand is finished, unless someone insists.
     let (stop, stopped) = oneshot::channel();
     let twice = async {
-        interrupted().await;
+        interruption.recv().await;
         let _ = stop.send(());
-        interrupted().await;
+        interruption.recv().await;
     };
     let stopped = async {
         // An error would be that nobody can stop it any more: it has ended.
