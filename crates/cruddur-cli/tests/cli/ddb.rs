@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::process::Stdio;
 
 use crate::assert_runs;
-use crate::support::TestEnvironment;
+use crate::support::{self, TestEnvironment};
 
 /// With users, a table, and the default conversation at a fixed time.
 fn seeded() -> TestEnvironment {
@@ -283,7 +283,7 @@ fn a_closed_pipe_ends_quietly() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    let status = child.wait().unwrap();
+    let status = support::status(&mut child);
     let mut said = String::new();
     child.stderr.unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((status.code(), said.as_str()), (Some(0), ""));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{TestEnvironment, output, with_terminal};
+use crate::support::{self, TestEnvironment, with_terminal};
 
 /// A folder with a stack of its own, which is ended with the test; then none of
 /// its processes may be left.
@@ -199,7 +199,7 @@ fn ten_at_once_give_one_stack_and_two_folders_two() {
     let mut said: Vec<String> = ups
         .into_iter()
         .map(|up| {
-            let Output { status, stderr, .. } = output(up);
+            let Output { status, stderr, .. } = support::output(up);
             let stderr = String::from_utf8(stderr).unwrap();
             assert!(status.success(), "{stderr}");
             let from = stderr.find("DynamoDB: ").unwrap();
@@ -234,7 +234,7 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
             signal(up.id(), libc::SIGINT);
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert_eq!(up.wait().unwrap().code(), Some(130));
+        assert_eq!(support::status(&mut up).code(), Some(130));
         let took = before.elapsed();
         assert!(!alive(postgres));
         // A second where nothing else runs; tests share their machine.
@@ -258,7 +258,7 @@ fn ctrl_c_at_any_moment_of_a_start_is_heard() {
         let up = piped(folder.environment.command(&["local", "up", "--free-ports"]));
         std::thread::sleep(Duration::from_millis(delay));
         signal(up.id(), libc::SIGINT);
-        let output = output(up);
+        let output = support::output(up);
         let code = output.status.code();
         // Before anyone listens, the signal itself ends it.
         assert!(
@@ -286,7 +286,7 @@ fn closing_the_terminal_ends_it_unless_nohup_says_otherwise() {
     let postgres = pid(&status["services"][2]);
     folder.pids.extend([up.id(), postgres]);
     drop(shown);
-    assert_eq!(up.wait().unwrap().code(), Some(130));
+    assert_eq!(support::status(&mut up).code(), Some(130));
     assert!(!alive(postgres));
     let status = folder.run(&["local", "status", "-o", "json"]).exits(4);
     assert_eq!(status.json()["state"], "stopped");
@@ -307,7 +307,7 @@ fn closing_the_terminal_ends_it_unless_nohup_says_otherwise() {
     std::thread::sleep(Duration::from_millis(300));
     folder.run(&["local", "status"]).exits(0);
     signal(up.id(), libc::SIGTERM);
-    assert_eq!(up.wait().unwrap().code(), Some(130));
+    assert_eq!(support::status(&mut up).code(), Some(130));
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
         let postgres = format!("127.0.0.1:{port}");
         assert!(TcpStream::connect(&postgres).is_ok());
         signal(run.id(), number);
-        assert_eq!(run.wait().unwrap().code(), expected);
+        assert_eq!(crate::support::status(&mut run).code(), expected);
         assert!(ends(child.parse().unwrap()));
         let since = Instant::now();
         while TcpStream::connect(&postgres).is_ok() {

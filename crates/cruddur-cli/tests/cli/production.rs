@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use crate::assert_runs;
-use crate::support::{TestEnvironment, engines, with_terminal};
+use crate::support::{self, TestEnvironment, engines, with_terminal};
 
 const AT: [&str; 2] = ["--ending-at", "2023-03-24T09:45:01.561513Z"];
 
@@ -49,7 +49,7 @@ fn at_a_terminal(environment: &TestEnvironment, arguments: &[&str], typed: &str)
     while let Ok(read @ 1..) = ours.read(&mut buffer) {
         shown.extend_from_slice(&buffer[..read]);
     }
-    let status = child.wait().unwrap().code().unwrap_or(-1);
+    let status = support::status(&mut child).code().unwrap_or(-1);
     (status, String::from_utf8_lossy(&shown).into_owned())
 }
 

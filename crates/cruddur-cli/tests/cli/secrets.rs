@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{BINARY, TestEnvironment, engines};
+use crate::support::{self, BINARY, TestEnvironment, engines};
 
 const PASSWORD: &str = "pLaNtEdPaSsWoRd";
 const KEY: &str = "pLaNtEdSeCrEtKeY";
@@ -92,7 +92,7 @@ fn told(mut command: Command, patience: Duration) -> (Option<i32>, String) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let output = child.wait_with_output().unwrap();
+    let output = support::output(child);
     let text = [output.stdout, output.stderr].concat();
     (
         output.status.code(),

@@ -16,7 +16,7 @@ use cruddur_core::time::{parse_instant, to_key};
 use uuid::Uuid;
 
 use crate::assert_runs;
-use crate::support::{TestEnvironment, engines};
+use crate::support::{self, TestEnvironment, engines};
 
 async fn connect(environment: &TestEnvironment) -> Table {
     let target = Target::resolve(Inputs {
@@ -256,7 +256,7 @@ fn a_table_that_cannot_be_followed() {
 fn interrupt(mut child: Child) -> Option<i32> {
     // SAFETY: the child has not been waited for, so the id is still its own.
     unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) };
-    child.wait().unwrap().code()
+    support::status(&mut child).code()
 }
 
 /// How many messages, in how many groups. The figures are
@@ -300,13 +300,13 @@ fn two_followers_one_of_which_is_killed_every_second_leave_every_group_right() {
         while !done.load(Ordering::SeqCst) || killed < 2 {
             std::thread::sleep(Duration::from_secs(1));
             victim.kill().unwrap();
-            victim.wait().unwrap();
+            support::status(&mut victim);
             killed += 1;
             victim = start();
         }
         // It may not even have heard of signals yet.
         victim.kill().unwrap();
-        victim.wait().unwrap();
+        support::status(&mut victim);
         assert_eq!(interrupt(steady), Some(130));
         (writer.join().unwrap(), killed)
     });

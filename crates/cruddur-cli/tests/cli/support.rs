@@ -12,10 +12,10 @@ use std::net::TcpStream;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cruddur_local::{Options, Stack, StackDir};
 use tempfile::TempDir;
@@ -298,6 +298,21 @@ pub fn output(child: Child) -> Output {
     drop(ended);
     assert!(!watch.join().unwrap(), "did not end: {output:?}");
     output
+}
+
+/// The status of a child that ends as [`output`]'s does.
+pub fn status(child: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > HANGS {
+            child.kill().unwrap();
+            panic!("did not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn engines_if_started() -> Option<&'static Engines> {
