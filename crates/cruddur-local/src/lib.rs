@@ -25,7 +25,7 @@ mod state;
 mod task;
 mod temporary;
 
-pub use cognito::PoolUser;
+pub use cognito::{CognitoRequest, PoolUser};
 pub use companion::{Companion, hangup_is_ignored};
 pub use control::{Detached, Down, down, end_leftover, spawn_detached, wait_until_ready};
 pub use dir::{StackDir, Status};

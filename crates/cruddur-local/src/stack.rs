@@ -4,14 +4,15 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use chrono::Utc;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::dir::Lock;
 use crate::postgres::{Cluster, Server};
 use crate::state::VERSION;
 use crate::task::Task;
 use crate::{
-    Cognito, DynamoDb, Error, PoolUser, Postgres, REGION, Service, StackDir, State, cognito,
-    dynamodb, files, ports, postgres, probe,
+    Cognito, CognitoRequest, DynamoDb, Error, PoolUser, Postgres, REGION, Service, StackDir, State,
+    cognito, dynamodb, files, ports, postgres, probe,
 };
 
 /// What a stack is to be like. A port of 0 means any that is free.
@@ -33,6 +34,8 @@ pub struct Options {
     /// Whether whoever starts the stack moves conversations in it, which is
     /// only written down: a later start "as it was" does the same.
     pub follows_stream: bool,
+    /// Gets every request that Cognito has answered.
+    pub cognito_requests: Option<UnboundedSender<CognitoRequest>>,
 }
 
 impl Default for Options {
@@ -45,6 +48,7 @@ impl Default for Options {
             pool_users: Vec::new(),
             durable: true,
             follows_stream: true,
+            cognito_requests: None,
         }
     }
 }
@@ -144,7 +148,8 @@ pub async fn start(
         .as_ref()
         .map(|s| (s.cognito.port, s.cognito.asked_port));
     let wanted = ports::wanted(asked, before);
-    let (cognito, ids) = cognito::start(&dir, &options.pool_users, &wanted).await?;
+    let (cognito, ids) =
+        cognito::start(&dir, &options.pool_users, &wanted, options.cognito_requests).await?;
     let probed = probe::cognito(cognito.port, &ids.user_pool_id).await;
     answered(Service::Cognito, probed)?;
     let cognito_state = Cognito {

@@ -249,6 +249,25 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
 }
 
 #[test]
+fn in_the_foreground_it_shows_what_each_service_does() {
+    let folder = Folder::new();
+    let mut up = piped(folder.environment.command(&["local", "up", "--free-ports"]));
+    let mut stderr = BufReader::new(up.stderr.take().unwrap());
+    read_until(&mut stderr, "Ctrl-C ends it\n");
+    folder.run(&["cognito", "list-users"]).exits(0);
+    read_until(&mut stderr, "Cognito | ListUsers 200\n");
+    folder.run(&["setup"]).exits(0);
+    read_until(&mut stderr, " items written\n");
+    folder.run(&["db", "drop", "--force"]).exits(0);
+    folder.run(&["db", "users"]).exits(6);
+    read_until(&mut stderr, "does not exist\n");
+    signal(up.id(), libc::SIGINT);
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(support::status(&mut up).code(), Some(130), "{rest}");
+}
+
+#[test]
 fn ctrl_c_at_any_moment_of_a_start_is_heard() {
     let mut folder = Folder::new();
     folder.up();

@@ -15,6 +15,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::json;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use winterbaume_core::MockRequest;
 
@@ -29,13 +30,14 @@ pub(crate) async fn start(
     dir: &StackDir,
     users: &[PoolUser],
     wanted: &[u16],
+    requests: Option<UnboundedSender<CognitoRequest>>,
 ) -> Result<(Task, Ids), Error> {
     let (store, ids) = Store::open(dir.data_path(Service::Cognito), users).await?;
     let (listener, port) = listener(Service::Cognito, wanted)?;
     let router = Router::new()
         .fallback(answer)
         .layer(DefaultBodyLimit::max(4 * 1024 * 1024))
-        .with_state(Arc::new(store));
+        .with_state(Arc::new(Served { store, requests }));
     let (shutdown, stopped) = oneshot::channel::<()>();
     let served = axum::serve(listener, router).with_graceful_shutdown(async {
         // Resolves when the sender is dropped, too: that is how `stop` asks.
@@ -45,8 +47,22 @@ pub(crate) async fn start(
     Ok((Task::new(port, shutdown, handle), ids))
 }
 
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CognitoRequest {
+    /// `ListUsers`, `AdminCreateUser`, …
+    pub action: String,
+    /// The HTTP status of the answer.
+    pub status: u16,
+}
+
+struct Served {
+    store: Store,
+    requests: Option<UnboundedSender<CognitoRequest>>,
+}
+
 async fn answer(
-    State(store): State<Arc<Store>>,
+    State(served): State<Arc<Served>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -58,20 +74,30 @@ async fn answer(
         .and_then(|value| value.split('.').next_back())
         .unwrap_or_default()
         .to_owned();
-    if action == "ListUsers" {
-        let listed = list_users::answer(&*store.users().await, &body);
-        return match listed {
-            Ok(page) => respond(StatusCode::OK, None, page.to_string().into()),
-            Err(refusal) => refuse(StatusCode::BAD_REQUEST, refusal.kind, &refusal.message),
-        };
-    }
     let request = MockRequest {
         method: method.to_string(),
         uri: uri.to_string(),
         headers,
         body,
     };
-    let handled = match store.handle(&action, request).await {
+    let response = answer_action(&served.store, &action, request).await;
+    if let Some(requests) = &served.requests {
+        let status = response.status().as_u16();
+        // Nobody listening is no reason not to answer.
+        let _ = requests.send(CognitoRequest { action, status });
+    }
+    response
+}
+
+async fn answer_action(store: &Store, action: &str, request: MockRequest) -> Response {
+    if action == "ListUsers" {
+        let listed = list_users::answer(&*store.users().await, &request.body);
+        return match listed {
+            Ok(page) => respond(StatusCode::OK, None, page.to_string().into()),
+            Err(refusal) => refuse(StatusCode::BAD_REQUEST, refusal.kind, &refusal.message),
+        };
+    }
+    let handled = match store.handle(action, request).await {
         Ok(handled) => handled,
         // The client must not take for saved what is not.
         Err(cause) => {

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use cruddur_core::ddb::Table;
-use cruddur_core::stream::{Applied, Checkpoint, Notice, Sink, StreamRecord, Streams, follow};
+use cruddur_core::stream::{
+    Applied, ChangeKind, Checkpoint, Notice, Sink, StreamRecord, Streams, follow,
+};
 use cruddur_core::{Error, Result, time};
 
 use crate::commands::ddb::stream::checkpoint::CheckpointFile;
@@ -58,7 +60,9 @@ struct Log {
 }
 
 impl Sink for Log {
-    fn batch(&mut self, _records: &[StreamRecord], applied: &Applied) -> Result<()> {
+    fn batch(&mut self, records: &[StreamRecord], applied: &Applied) -> Result<()> {
+        self.ui
+            .status(format_args!("DynamoDB | {}", changes(records)));
         for group in &applied.moved {
             let at = time::to_key(group.last_message_at);
             let uuid = &group.message_group_uuid;
@@ -79,5 +83,19 @@ impl Sink for Log {
         if let Notice::Lost(error) = notice {
             self.ui.warning(format_args!("stream: {error}"));
         }
+    }
+}
+
+/// A line for a batch, not one a record: an import is a hundred thousand.
+fn changes(records: &[StreamRecord]) -> String {
+    let changes = records
+        .iter()
+        .filter_map(|record| record.change.as_ref().ok());
+    let (gone, put): (Vec<_>, Vec<_>) = changes.partition(|c| c.kind == ChangeKind::Remove);
+    let items = |count| if count == 1 { "item" } else { "items" };
+    match (put.len(), gone.len()) {
+        (put, 0) => format!("{put} {} written", items(put)),
+        (0, gone) => format!("{gone} {} deleted", items(gone)),
+        (put, gone) => format!("{put} {} written, {gone} deleted", items(put)),
     }
 }

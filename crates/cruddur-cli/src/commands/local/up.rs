@@ -5,8 +5,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use cruddur_core::Error;
-use cruddur_local::{Exit, Options, PoolUser, Service, StackDir, State, Status, Step};
+use cruddur_local::{
+    CognitoRequest, Exit, Options, PoolUser, Service, StackDir, State, Status, Step,
+};
 use serde::Deserialize;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::env::variables;
 use super::logs::{Log, PAUSE};
@@ -104,7 +107,9 @@ pub async fn detached(
 
 async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::Result<ExitCode> {
     let ui = context.ui;
+    let (requests, mut answered) = tokio::sync::mpsc::unbounded_channel();
     let options = Options {
+        cognito_requests: Some(requests),
         follows_stream: !args.manner.no_stream,
         ..options(args.manner.free_ports)?
     };
@@ -137,6 +142,7 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
         }
         () = interruption.recv() => Err(Error::Interrupted.into()),
         never = keep_up(&own), if !args.manner.no_stream => match never {},
+        () = show_requests(context, &mut answered) => unreachable!("the stack holds the sender"),
         // In the background the lines are in a log already.
         () = show_log(context, &dir), if !args.background => unreachable!("a log has no end"),
     };
@@ -148,8 +154,16 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
     code
 }
 
-/// Shows what PostgreSQL logs from now on; the other two log nothing but this
-/// program's own lines.
+async fn show_requests(context: &Context, answered: &mut UnboundedReceiver<CognitoRequest>) {
+    while let Some(CognitoRequest { action, status }) = answered.recv().await {
+        context
+            .ui
+            .status(format_args!("Cognito | {} {status}", printable(&action)));
+    }
+}
+
+/// Shows what PostgreSQL logs from now on. What DynamoDB does comes by its
+/// stream: the engine tells nothing of its requests.
 async fn show_log(context: &Context, dir: &StackDir) {
     let mut log = Log::from_end(dir.service_log_path(Service::Postgres));
     loop {
