@@ -36,6 +36,10 @@ pub struct Global {
     /// The messages table [default: cruddur-messages]
     #[arg(long, global = true, value_name = "NAME")]
     pub table: Option<String>,
+    /// The authorities to trust with PostgreSQL's certificate: a file, `system`
+    /// for the system's, or `rds` for Amazon RDS's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub sslrootcert: Option<String>,
     /// How results are printed
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Output,

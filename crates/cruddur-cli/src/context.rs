@@ -42,6 +42,7 @@ impl Context {
                 .profile
                 .or_else(|| variables.get("AWS_PROFILE").cloned()),
             endpoint_url: global.endpoint_url,
+            root_certificates: global.sslrootcert,
             table: global.table,
             local: local_stack(&folder, &ui),
             profile_region: None,
@@ -96,6 +97,7 @@ impl Context {
         let mut inputs = self.inputs.clone();
         inputs.production = false;
         inputs.endpoint_url = None;
+        inputs.root_certificates = None;
         inputs.region = None;
         inputs.local = None;
         inputs.password_file = None;

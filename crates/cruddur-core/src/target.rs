@@ -47,6 +47,8 @@ pub struct Inputs {
     pub endpoint_url: Option<String>,
     /// `--table`.
     pub table: Option<String>,
+    /// `--sslrootcert`.
+    pub root_certificates: Option<String>,
     /// The environment's variables.
     pub variables: HashMap<String, String>,
     /// The region that the profile's configuration names.
@@ -291,6 +293,9 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
 fn connection_url(inputs: &Inputs, url: &str, source: &str) -> Result<Choice<ConnectionUrl>> {
     let variable = |name: &str| variable(&inputs.variables, name);
     let mut url = ConnectionUrl::parse_with(url, source, variable)?;
+    if let Some(file) = &inputs.root_certificates {
+        url = url.trusting(file)?;
+    }
     if let Some(file) = inputs
         .password_file
         .as_ref()
@@ -519,6 +524,28 @@ mod tests {
     fn cognito_does_not_follow_the_endpoint_that_names_dynamodb() {
         let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", "http://localhost:8000")]));
         assert_eq!(target.cognito.unwrap().value, Endpoint::Aws);
+    }
+
+    #[test]
+    fn the_flag_for_authorities_beats_the_url() {
+        let of = |query: &str, file: &str| {
+            let url = format!("postgresql://h/d{query}");
+            let resolved = Target::resolve(Inputs {
+                production: true,
+                root_certificates: Some(file.to_owned()),
+                ..inputs(&[("PROD_CONNECTION_URL", &url)])
+            });
+            resolved.postgres.map(|choice| choice.value.to_string())
+        };
+        let shown = of("?sslrootcert=a.pem", "b.pem").unwrap();
+        assert_eq!(shown, "postgresql://h:5432/d?sslrootcert=b.pem");
+        let shown = of("", "rds").unwrap();
+        assert_eq!(
+            shown,
+            "postgresql://h:5432/d?sslmode=verify-full&sslrootcert=rds"
+        );
+        let refused = of("?sslmode=require", "rds").unwrap_err();
+        assert!(matches!(refused, Error::Usage(_)), "{refused}");
     }
 
     #[test]

@@ -17,5 +17,5 @@ mod url_parser;
 pub mod users;
 
 pub use client::Database;
-pub use tls::SslMode;
+pub use tls::{RDS, RDS_CERTIFICATES, SslMode};
 pub use url::{ConnectionUrl, Psql};

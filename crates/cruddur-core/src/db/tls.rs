@@ -18,6 +18,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::url::ConnectionUrl;
 use crate::{Error, Result};
 
+/// In the place of a file of certificate authorities: those of Amazon RDS.
+pub const RDS: &str = "rds";
+
+/// The root certificates of Amazon RDS, in PEM. From its global bundle,
+/// <https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem>; a
+/// region younger than this copy needs the file itself.
+pub const RDS_CERTIFICATES: &str = include_str!("rds.pem");
+
 /// What is asked of the connection's protection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SslMode {
@@ -121,14 +129,17 @@ fn roots(file: Option<&str>) -> Result<RootCertStore> {
         if roots.is_empty() {
             return Err(Error::NotConfigured {
                 what: "a certificate authority, which this system has none of,".to_owned(),
-                set: "sslrootcert in the URL, or PGSSLROOTCERT".to_owned(),
+                set: "--sslrootcert, or PGSSLROOTCERT".to_owned(),
             });
         }
         return Ok(roots);
     };
     let wrong = |cause: String| Error::Usage(format!("the certificates in {file}: {cause}"));
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.to_string()))?;
-    for certificate in certificates {
+    let pem = match file {
+        RDS => RDS_CERTIFICATES.as_bytes().to_vec(),
+        _ => std::fs::read(file).map_err(|e| wrong(e.to_string()))?,
+    };
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
         roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
     }
@@ -194,5 +205,18 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let algorithms = &self.provider.signature_verification_algorithms;
         algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_authorities_of_amazon_rds_are_read() {
+        let named = RDS_CERTIFICATES.lines();
+        let named = named.filter(|line| line.starts_with("Amazon RDS ")).count();
+        assert_eq!(roots(Some(RDS)).unwrap().len(), named);
+        assert!(named > 80, "{named}");
     }
 }

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use postgres::Config;
 use postgres::config::{Host, SslMode as ConfigSslMode};
 
-use super::tls::SslMode;
+use super::tls::{RDS, SslMode};
 use super::{password_file, url_parser};
 use crate::{Error, Result};
 
@@ -83,6 +83,18 @@ impl ConnectionUrl {
     pub fn verified_by_default(mut self) -> ConnectionUrl {
         self.verified_by_default = true;
         self
+    }
+
+    /// Trusts the certificate authorities of this file instead of those it
+    /// names: `--sslrootcert`.
+    ///
+    /// # Errors
+    ///
+    /// `system` and `rds` do not go with an `sslmode` below `verify-full`.
+    pub fn trusting(mut self, file: &str) -> Result<ConnectionUrl> {
+        (self.ssl_mode, self.root_certificates) =
+            url_parser::trusting(self.ssl_mode, Some(file.to_owned())).map_err(Error::Usage)?;
+        Ok(self)
     }
 
     /// Whether it holds a password.
@@ -174,7 +186,8 @@ impl ConnectionUrl {
         }
     }
 
-    /// The file of certificate authorities to trust instead of the system's.
+    /// The file of certificate authorities to trust instead of the system's, or
+    /// [`RDS`].
     pub fn root_certificates(&self) -> Option<&str> {
         self.root_certificates.as_deref()
     }
@@ -190,7 +203,10 @@ impl ConnectionUrl {
         let optional = [
             ("user", self.user()),
             ("dbname", self.database()),
-            ("sslrootcert", self.root_certificates()),
+            (
+                "sslrootcert",
+                self.root_certificates().filter(|file| *file != RDS),
+            ),
         ];
         for (key, value) in optional {
             pairs.extend(value.map(|value| (key, value.to_owned())));

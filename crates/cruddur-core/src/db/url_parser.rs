@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use postgres::Config;
 use postgres::config::Host;
 
-use super::tls::SslMode;
+use super::tls::{RDS, SslMode};
 use super::url::{ConnectionUrl, conninfo};
 
 pub(super) const DEFAULT_PORT: u16 = 5432;
@@ -200,20 +200,34 @@ fn is_known(key: &str) -> bool {
         .any(|keys| keys.contains(&key))
 }
 
-/// Takes out the parameters about TLS. `system` is libpq's word for the
-/// system's authorities, which are the default here, and asks for `verify-full`.
+/// Takes out the parameters about TLS.
 fn tls(given: &mut BTreeMap<String, String>) -> Parsed<(Option<SslMode>, Option<String>)> {
     let mode = given.remove("sslmode").map(|mode| mode.parse());
     let file = given.remove("sslrootcert").filter(|file| !file.is_empty());
-    match (mode.transpose()?, file) {
-        (None, Some(file)) if file == "system" => Ok((Some(SslMode::VerifyFull), None)),
-        (Some(SslMode::VerifyFull), Some(file)) if file == "system" => {
-            Ok((Some(SslMode::VerifyFull), None))
+    trusting(mode.transpose()?, file)
+}
+
+/// What `sslrootcert` comes to. `system`, libpq's word for the system's
+/// authorities, which are the default here, and `rds`, ours for Amazon RDS's,
+/// ask for `verify-full`.
+pub(super) fn trusting(
+    mode: Option<SslMode>,
+    file: Option<String>,
+) -> Parsed<(Option<SslMode>, Option<String>)> {
+    let Some(word) = file
+        .as_deref()
+        .filter(|file| ["system", RDS].contains(file))
+    else {
+        return Ok((mode, file));
+    };
+    match mode {
+        None | Some(SslMode::VerifyFull) => {
+            let file = file.filter(|file| file == RDS);
+            Ok((Some(SslMode::VerifyFull), file))
         }
-        (Some(mode), Some(file)) if file == "system" => Err(format!(
-            "sslrootcert=system does not go with sslmode={mode}"
+        Some(mode) => Err(format!(
+            "sslrootcert={word} does not go with sslmode={mode}"
         )),
-        other => Ok(other),
     }
 }
 

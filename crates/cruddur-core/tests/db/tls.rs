@@ -185,9 +185,9 @@ async fn every_mode_meets_every_certificate() {
         let probe = Database::new(url).probe().await.unwrap();
         assert_eq!(probe.server.tls.as_deref(), tls, "{parameters}");
     }
-    server
-        .ends("sslmode=verify-full", Err("not trusted here"))
-        .await;
+    for parameters in ["sslmode=verify-full", "sslrootcert=rds"] {
+        server.ends(parameters, Err("not trusted here")).await;
+    }
     // The wrong name.
     server.present(&ours, "elsewhere.example.com", false).await;
     server.ends(&full, Err("for another name")).await;

@@ -2,14 +2,16 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Context as _;
 use clap::Args;
 use cruddur_core::Error;
-use cruddur_core::db::{ConnectionUrl, Database, SslMode};
+use cruddur_core::db::{ConnectionUrl, Database, RDS, RDS_CERTIFICATES, SslMode};
 
 use crate::context::Context;
+use crate::own_file;
 
 /// Where systems keep the authorities they trust, in one file. Unlike this
 /// program, psql knows them only from version 16 on, and not without being told.
@@ -44,7 +46,7 @@ pub fn connect(context: &Context, args: &ConnectArgs) -> anyhow::Result<()> {
     if let Some(password) = psql.password {
         command.env("PGPASSWORD", OsString::from_vec(password));
     }
-    if let Some(file) = system_certificates(database.url()) {
+    if let Some(file) = certificates(context, database.url())? {
         command.env("PGSSLROOTCERT", file);
     }
     let error = command.exec();
@@ -56,11 +58,20 @@ pub fn connect(context: &Context, args: &ConnectArgs) -> anyhow::Result<()> {
     Err(Error::Failed(message).into())
 }
 
-fn system_certificates(url: &ConnectionUrl) -> Option<&'static str> {
+/// The file of the authorities to trust where the URL names none.
+fn certificates(context: &Context, url: &ConnectionUrl) -> anyhow::Result<Option<PathBuf>> {
     let verifies = matches!(url.ssl_mode(), SslMode::VerifyCa | SslMode::VerifyFull);
-    let needed = verifies && url.root_certificates().is_none();
-    let files = SYSTEM_CERTIFICATES.into_iter();
-    files
-        .filter(|_| needed)
-        .find(|file| Path::new(file).exists())
+    match url.root_certificates() {
+        Some(RDS) => {
+            let path = own_file::path(&context.folder, "rds.pem");
+            own_file::replace(&path, RDS_CERTIFICATES.as_bytes())
+                .with_context(|| path.display().to_string())?;
+            Ok(Some(path))
+        }
+        None if verifies => Ok(SYSTEM_CERTIFICATES
+            .into_iter()
+            .map(PathBuf::from)
+            .find(|file| file.exists())),
+        _ => Ok(None),
+    }
 }

@@ -155,6 +155,10 @@ fn tls_is_preferred_and_in_production_verified() {
     );
     assert_eq!(production("postgresql://%2Ftmp"), SslMode::Disable);
     assert_eq!(
+        url("postgresql://h?sslrootcert=rds").ssl_mode(),
+        SslMode::VerifyFull
+    );
+    assert_eq!(
         url("postgresql://h?sslrootcert=system").ssl_mode(),
         SslMode::VerifyFull
     );

@@ -1,18 +1,16 @@
 //! Where a follower keeps how far it got.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use cruddur_core::Error;
 use cruddur_core::stream::Checkpoint;
-use cruddur_local::StackDir;
 
+use crate::own_file;
 use crate::ui::Ui;
 
-/// The file `.cruddur/stream-TABLE.json` of a folder, or of the folder above it
-/// in which a local stack has its data.
+/// The file `stream-TABLE.json` among those of a folder.
 #[derive(Debug)]
 pub struct CheckpointFile {
     path: PathBuf,
@@ -21,11 +19,10 @@ pub struct CheckpointFile {
 impl CheckpointFile {
     /// The file for a table, whether it is there or not.
     pub fn of(folder: &Path, table: &str) -> CheckpointFile {
-        let dir = StackDir::find(folder).unwrap_or_else(|| StackDir::at(folder));
         // A table's name may be an ARN, whose slashes are none of a path.
         let name = format!("stream-{}.json", table.replace('/', "_"));
         CheckpointFile {
-            path: dir.path().join(name),
+            path: own_file::path(folder, &name),
         }
     }
 
@@ -50,26 +47,13 @@ impl CheckpointFile {
         .ok()
     }
 
-    /// Writes it, so that whoever reads it, even after a crash of this
-    /// process, sees this one or the one before.
+    /// Writes it.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
         self.write(checkpoint)
             .map_err(|error| Error::Failed(format!("{}: {error}", self.path.display())))
     }
 
     fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
-        if let Some(folder) = self.path.parent() {
-            match DirBuilder::new().mode(0o700).create(folder) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-        }
-        let content = serde_json::to_vec_pretty(checkpoint)?;
-        // Two followers of one folder each write a file of their own first.
-        let unfinished = self
-            .path
-            .with_extension(format!("{}.tmp", std::process::id()));
-        fs::write(&unfinished, content)?;
-        fs::rename(&unfinished, &self.path)
+        own_file::replace(&self.path, &serde_json::to_vec_pretty(checkpoint)?)
     }
 }

@@ -1,0 +1,30 @@
+//! A file of this program's own in the folder `.cruddur`.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use cruddur_local::StackDir;
+
+/// Where a file of that name is for a folder: in its `.cruddur`, or in that of
+/// the folder above it in which a local stack has its data.
+pub fn path(folder: &Path, name: &str) -> PathBuf {
+    let dir = StackDir::find(folder).unwrap_or_else(|| StackDir::at(folder));
+    dir.path().join(name)
+}
+
+/// Writes it, so that whoever reads it, even after a crash of this process,
+/// sees this content or the one before.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    // Two processes of one folder each write a file of their own first.
+    let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
+    fs::write(&unfinished, content)?;
+    fs::rename(&unfinished, path)
+}
