@@ -96,6 +96,34 @@ fn a_table_is_dropped_only_by_its_name() {
 }
 
 #[test]
+fn items_are_imported_over_others_only_by_the_name() {
+    let environment = production();
+    let file = environment.write(
+        "items.jsonl",
+        r#"{"pk":{"S":"MSG#1"},"sk":{"S":"1"},"message":{"S":"before"}}"#,
+    );
+    let import = |more: &[&str]| {
+        let all = [&["ddb", "import", "items.jsonl"][..], more].concat();
+        run(&environment, &all)
+    };
+    // An empty table is nothing to ask about.
+    import(&[]).exits(0);
+    let before = environment.items();
+    std::fs::write(file, r#"{"pk":{"S":"MSG#1"},"sk":{"S":"1"}}"#).unwrap();
+    let refused = [
+        import(&[]).exits(5),
+        import(&["--confirm", "cruddur-messages"]).exits(5),
+        import(&["--dry-run"]).exits(0),
+    ];
+    let (status, shown) = at_a_terminal(&environment, &["ddb", "import", "items.jsonl"], "yes");
+    assert_eq!(status, 5, "{shown}");
+    assert_eq!(environment.items(), before);
+    import(&["--confirm", &environment.table]).exits(0);
+    assert_ne!(environment.items(), before);
+    assert_runs!("ddb_production_import", refused);
+}
+
+#[test]
 fn a_table_of_others_is_seeded_only_by_its_name() {
     let environment = production();
     let seed = |more: &[&str]| run(&environment, &[&["ddb", "seed"][..], &AT, more].concat());

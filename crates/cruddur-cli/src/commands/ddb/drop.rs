@@ -44,7 +44,7 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
         ..DropOptions::default()
     };
     if context.target.production || options.dry_run {
-        let there = announce(context, &table).await?;
+        let there = super::announce(context, &table).await?;
         if there && !options.dry_run {
             args.confirmation.require(context, table.name())?;
         }
@@ -73,24 +73,6 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
         writeln!(out, "{said} {place}")
     })?;
     Ok(())
-}
-
-/// Shows what is about to go; `false` where there is nothing.
-async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
-    let summary = match table.summary().await {
-        Ok(summary) => summary,
-        Err(Error::TableNotFound { .. }) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    context.ui.status(format_args!(
-        "table {} at {} ({}) holds {} items, {} bytes",
-        printable(table.name()),
-        table.at(),
-        summary.arn.as_deref().unwrap_or("no ARN"),
-        summary.items,
-        summary.bytes
-    ));
-    Ok(true)
 }
 
 /// The old script's last argument would now name a table.

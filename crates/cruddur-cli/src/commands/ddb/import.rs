@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{DryRun, MaxCapacity};
 use crate::bar::Bar;
+use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;
 
@@ -22,6 +23,8 @@ pub struct ImportArgs {
     on_error: Then,
     #[command(flatten)]
     pace: MaxCapacity,
+    #[command(flatten)]
+    confirmation: Confirmation,
     #[command(flatten)]
     dry: DryRun,
 }
@@ -59,6 +62,9 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
     };
     let source = open(&args.file)?;
     let table = Table::connect(&context.target).await?;
+    if !options.dry_run {
+        guard(context, args, &table).await?;
+    }
     let bar = Bar::new(&context.ui, None, "items written");
     let imported = table
         .import(source, &options, &mut |done| bar.set(done, None))
@@ -87,6 +93,15 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
         ));
     }
     Ok(())
+}
+
+/// In production, items are not to be written over by mistake.
+async fn guard(context: &Context, args: &ImportArgs, table: &Table) -> anyhow::Result<()> {
+    if !context.target.production || !table.holds_other_conversations(&[]).await? {
+        return Ok(());
+    }
+    super::announce(context, table).await?;
+    args.confirmation.require(context, table.name())
 }
 
 fn open(file: &str) -> Result<Box<dyn BufRead + Send>, Error> {

@@ -11,8 +11,10 @@ pub mod stream;
 
 use clap::{Args, Subcommand};
 use cruddur_core::Error;
+use cruddur_core::ddb::Table;
 
 use crate::context::Context;
+use crate::ui::printable;
 
 #[derive(Debug, Subcommand)]
 pub enum DdbCommand {
@@ -49,6 +51,24 @@ fn units(text: &str) -> Result<f64, &'static str> {
         Ok(units) if (0.1..=1e9).contains(&units) => Ok(units),
         _ => Err("a number of units from 0.1 is needed"),
     }
+}
+
+/// Shows what a table holds that may go; `false` where there is none.
+async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
+    let summary = match table.summary().await {
+        Ok(summary) => summary,
+        Err(Error::TableNotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    context.ui.status(format_args!(
+        "table {} at {} ({}) holds {} items, {} bytes",
+        printable(table.name()),
+        table.at(),
+        summary.arn.as_deref().unwrap_or("no ARN"),
+        summary.items,
+        summary.bytes
+    ));
+    Ok(true)
 }
 
 /// What every command that writes takes.

@@ -122,14 +122,7 @@ async fn guard(
     if !args.refresh && !table.holds_other_conversations(&groups).await? {
         return Ok(());
     }
-    let summary = table.summary().await?;
-    context.ui.status(format_args!(
-        "table {} ({}) holds {} items, {} bytes, and may hold what people wrote",
-        printable(table.name()),
-        summary.arn.as_deref().unwrap_or(table.at()),
-        summary.items,
-        summary.bytes
-    ));
+    super::announce(context, table).await?;
     args.confirmation.require(context, table.name())
 }
 
