@@ -19,6 +19,21 @@ snapshots:
 up:
     cargo run --release -- setup --local
 
+# cruddur beside what people would use instead; writes benches/RESULTS.md.
+bench *ARGS:
+    cargo build --release
+    python3 benches/bench.py target/release/cruddur {{ARGS}}
+
+# Time and memory from a thousand to a million items; draws benches/growth.svg.
+bench-growth *ARGS:
+    cargo build --release
+    python3 benches/bench.py target/release/cruddur --growth {{ARGS}}
+
+# Fails when a command takes 5 % more instructions than committed; --update commits.
+instructions *ARGS:
+    cargo build --release
+    python3 benches/instructions.py target/release/cruddur {{ARGS}}
+
 # The stack beside DynamoDB Local and moto: start, memory, processor time.
 bench-local *ARGS:
     cargo build --release

@@ -1,18 +1,21 @@
-//! The limit: what a DynamoDB server can give to a client that does nothing.
+//! The limit: what a server can give to a client that does nothing.
 //!
 //! Raw HTTP/1.1 on kept-alive connections, no SDK and no signature; answers are
 //! thrown away once their status is known. Built by the benchmarks, with
-//! `rustc -O benches/limit.rs`; the standard library is all it needs.
+//! `rustc -O`; the standard library is all it needs.
 //!
 //! ```text
-//! limit HOST:PORT replay CONNECTIONS OPERATION FILE
-//!     sends each line of FILE as one request, in any order
+//! limit HOST:PORT replay CONNECTIONS FILE
+//!     sends each line of FILE, an operation and a body, to DynamoDB, in any order
 //! limit HOST:PORT scan SEGMENTS TABLE [LIMIT]
 //!     reads every page of every segment, one connection each
+//! limit HOST:PORT list-users POOL
+//!     reads every page of a user pool
 //! ```
 //!
 //! It prints the seconds from the first request to the last answer.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
@@ -22,13 +25,12 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let seconds = match words[..] {
-        [address, "replay", connections, operation, file] => {
-            replay(address, number(connections), operation, file)?
-        }
+        [address, "replay", connections, file] => replay(address, number(connections), file)?,
         [address, "scan", segments, table] => scan(address, number(segments), table, None)?,
         [address, "scan", segments, table, limit] => {
             scan(address, number(segments), table, Some(number(limit)))?
         }
+        [address, "list-users", pool] => list_users(address, pool)?,
         _ => return Err(Error::other("see the head of limit.rs for its arguments")),
     };
     println!("{seconds:.6}");
@@ -39,9 +41,13 @@ fn number(word: &str) -> usize {
     word.parse().expect("a number")
 }
 
-fn replay(address: &str, connections: usize, operation: &str, file: &str) -> Result<f64> {
-    let text = std::fs::read_to_string(file)?;
-    let requests: Vec<Vec<u8>> = text.lines().map(|body| request(operation, body)).collect();
+fn replay(address: &str, connections: usize, file: &str) -> Result<f64> {
+    let mut requests = Vec::new();
+    for line in BufReader::new(File::open(file)?).lines() {
+        let line = line?;
+        let (operation, body) = line.split_once(' ').expect("an operation and a body");
+        requests.push(request(&format!("{DYNAMODB}.{operation}"), body));
+    }
     let left = Mutex::new(requests.iter());
     in_turn(connections, |_| {
         let mut connection = Connection::open(address)?;
@@ -65,9 +71,26 @@ fn scan(address: &str, segments: usize, table: &str, limit: Option<usize>) -> Re
         );
         let mut start = String::new();
         loop {
-            connection.exchange(&request("Scan", &format!("{body}{start}}}")))?;
-            match connection.last_key() {
+            let page = format!("{body}{start}}}");
+            connection.exchange(&request(&format!("{DYNAMODB}.Scan"), &page))?;
+            // The key is an object of objects of strings.
+            match connection.find(r#""LastEvaluatedKey":"#, "}}") {
                 Some(key) => start = format!(r#","ExclusiveStartKey":{key}"#),
+                None => return Ok(()),
+            }
+        }
+    })
+}
+
+fn list_users(address: &str, pool: &str) -> Result<f64> {
+    in_turn(1, |_| {
+        let mut connection = Connection::open(address)?;
+        let mut token = String::new();
+        loop {
+            let page = format!(r#"{{"UserPoolId":"{pool}","Limit":60{token}}}"#);
+            connection.exchange(&request(&format!("{COGNITO}.ListUsers"), &page))?;
+            match connection.find(r#""PaginationToken":""#, "\"") {
+                Some(next) => token = format!(r#","PaginationToken":"{next}"#),
                 None => return Ok(()),
             }
         }
@@ -87,10 +110,13 @@ fn in_turn(threads: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<
     Ok(begun.elapsed().as_secs_f64())
 }
 
-fn request(operation: &str, body: &str) -> Vec<u8> {
+const DYNAMODB: &str = "DynamoDB_20120810";
+const COGNITO: &str = "AWSCognitoIdentityProviderService";
+
+fn request(target: &str, body: &str) -> Vec<u8> {
     format!(
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.0\r\n\
-         X-Amz-Target: DynamoDB_20120810.{operation}\r\nX-Amz-Date: 20230324T094501Z\r\n\
+         X-Amz-Target: {target}\r\nX-Amz-Date: 20230324T094501Z\r\n\
          Authorization: AWS4-HMAC-SHA256 Credential=local/20230324/us-east-1/dynamodb/aws4_request, \
          SignedHeaders=host;x-amz-date, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -113,29 +139,25 @@ impl Connection {
         Ok(Connection { stream, body })
     }
 
-    /// Sends a request and reads its answer, which has to be 200 and to tell
-    /// its length, as those of both servers do.
+    /// Sends a request and reads its answer, which has to be 200.
     fn exchange(&mut self, request: &[u8]) -> Result<()> {
         self.stream.get_mut().write_all(request)?;
-        let mut status = String::new();
-        self.stream.read_line(&mut status)?;
+        let status = self.line()?;
         let mut length = None;
         loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line)?;
-            match line.trim_end().split_once(": ") {
-                None => break,
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                    length = value.parse().ok();
-                }
-                Some(_) => {}
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(": ") else {
+                break;
+            };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.parse().ok();
             }
         }
-        self.body.resize(
-            length.ok_or_else(|| Error::other("an answer without a length"))?,
-            0,
-        );
-        self.stream.read_exact(&mut self.body)?;
+        self.body.clear();
+        match length {
+            Some(length) => self.read(length)?,
+            None => self.read_chunks()?,
+        }
         match status.contains(" 200 ") {
             true => Ok(()),
             false => Err(Error::other(
@@ -144,18 +166,48 @@ impl Connection {
         }
     }
 
-    /// The `LastEvaluatedKey` of a page: an object of objects of strings.
-    fn last_key(&self) -> Option<&str> {
-        let name = br#""LastEvaluatedKey":"#;
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        line.truncate(line.trim_end().len());
+        Ok(line)
+    }
+
+    fn read(&mut self, length: usize) -> Result<()> {
+        let from = self.body.len();
+        self.body.resize(from + length, 0);
+        self.stream.read_exact(&mut self.body[from..])
+    }
+
+    /// A body whose length was not known when it began: DynamoDB Local's larger
+    /// ones.
+    fn read_chunks(&mut self) -> Result<()> {
+        loop {
+            let size = self.line()?;
+            let size = usize::from_str_radix(&size, 16)
+                .map_err(|_| Error::other("an answer without a length"))?;
+            self.read(size)?;
+            self.line()?;
+            if size == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The value that follows `name` in a page, up to its `close`.
+    fn find(&self, name: &str, close: &str) -> Option<&str> {
         let end = &self.body[self.body.len().saturating_sub(1000)..];
         // It stands first on one server and last on the other.
-        let place = |body: &[u8]| body.windows(name.len()).position(|window| window == name);
-        let from = match place(end) {
+        let place = |body: &[u8], part: &str| {
+            let mut windows = body.windows(part.len());
+            windows.position(|window| window == part.as_bytes())
+        };
+        let from = match place(end, name) {
             Some(at) => self.body.len() - end.len() + at,
-            None => place(&self.body[..self.body.len().min(1000)])?,
+            None => place(&self.body[..self.body.len().min(1000)], name)?,
         } + name.len();
         let rest = &self.body[from..];
-        let close = rest.windows(2).position(|pair| pair == b"}}")?;
-        std::str::from_utf8(&rest[..close + 2]).ok()
+        let to = place(rest, close)? + close.len();
+        std::str::from_utf8(&rest[..to]).ok()
     }
 }

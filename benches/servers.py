@@ -49,6 +49,17 @@ def dynamodb_local_command(port):
     return [*java, "-inMemory", "-sharedDb", "-port", str(port)]
 
 
+def ask(url, operation, body):
+    """One request of DynamoDB."""
+    headers = {**HEADERS, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"{operation}: {error.read().decode()}") from error
+
+
 @contextlib.contextmanager
 def dynamodb_local(folder):
     """Amazon's DynamoDB Local, as its address."""
@@ -64,19 +75,42 @@ def dynamodb_local(folder):
 
 
 @contextlib.contextmanager
-def stack(program):
-    """A local stack whose stream nobody follows, as the variables that name it."""
+def stack(program, pool_users=()):
+    """A local stack whose stream nobody follows, as the variables that name it.
+    Its pool has the handles and subs that are given, else its usual users."""
     with tempfile.TemporaryDirectory() as folder:
 
         def run(*words):
             command = [program, "local", *words]
             return subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout
 
-        run("up", "--detach", "--free-ports", "--no-stream")
+        up = ("up", "--detach", "--free-ports", "--no-stream")
+        run(*up)
         try:
+            if pool_users:
+                run("down")
+                fill_pool(pathlib.Path(folder, ".cruddur/cognito.json"), pool_users)
+                run(*up)
             yield json.loads(run("env", "-o", "json"))
         finally:
             run("down")
+
+
+def fill_pool(path, users):
+    """Replaces the users of a stack that is down, in the file that it keeps them
+    in: with each user who is added by a request, that is written as a whole."""
+    state = json.loads(path.read_text())
+    [pool] = state["user_pools"].values()
+    pattern = next(iter(pool["users"].values()))
+    pool["users"] = {
+        sub: {
+            **pattern,
+            "username": sub,
+            "attributes": {**pattern["attributes"], "sub": sub, "preferred_username": handle},
+        }
+        for handle, sub in users
+    }
+    path.write_text(json.dumps(state))
 
 
 def measured(command, **options):

@@ -11,58 +11,22 @@ two puts.
 """
 
 import argparse
-import datetime
 import json
 import os
 import statistics
 import tempfile
 import uuid
 
+import items
 import servers
-
-BEGIN = datetime.datetime(2023, 3, 24, tzinfo=datetime.timezone.utc)
-
-
-def key(second):
-    return (BEGIN + datetime.timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
-
-
-def item(pk, second, **attributes):
-    values = {"pk": pk, "sk": key(second), **attributes}
-    return json.dumps({name: {"S": value} for name, value in values.items()}) + "\n"
-
-
-def person(number):
-    return {
-        "user_uuid": str(uuid.UUID(int=number + 1)),
-        "user_display_name": "Andrew Brown",
-        "user_handle": "andrewbrown",
-    }
-
 
 def write_items(folder, messages, groups):
     """Two files for `ddb import`: the conversations, and what is said in them."""
-    uuids = [str(uuid.UUID(int=2**64 + number)) for number in range(groups)]
     begun, said = os.path.join(folder, "groups"), os.path.join(folder, "messages")
     with open(begun, "w") as file:
-        for number, group in enumerate(uuids):
-            for one, other in ((0, 1), (1, 0)):
-                who, with_whom = person(2 * number + one), person(2 * number + other)
-                pk = f"GRP#{who['user_uuid']}"
-                file.write(item(pk, 0, message_group_uuid=group, message="first", **with_whom))
+        file.writelines(map(items.line, items.group_items(groups)))
     with open(said, "w") as file:
-        for number in range(messages):
-            group = number % groups
-            message_uuid = str(uuid.UUID(int=2**96 + number))
-            file.write(
-                item(
-                    f"MSG#{uuids[group]}",
-                    number + 1,
-                    message=f"message {number} " + "x" * 200,
-                    message_uuid=message_uuid,
-                    **person(2 * group),
-                )
-            )
+        file.writelines(map(items.line, items.messages(messages, groups)))
     return begun, said
 
 
