@@ -12,6 +12,7 @@ target/bench, but for java, psql, curl and rustc.
 import argparse
 import datetime
 import os
+import signal
 import sys
 
 import growth
@@ -57,6 +58,8 @@ def main():
     parser.add_argument("--venv", help="where boto3, awscli and psycopg are")
     parser.add_argument("--dynamodb-local", metavar="FOLDER", help="where DynamoDBLocal.jar is")
     arguments = parser.parse_args()
+    # What a terminated run started has to end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     found = tools.find(arguments.venv, arguments.dynamodb_local)
     program = os.path.abspath(arguments.cruddur)
     setting = Setting(program, found, arguments.runs, arguments.quick)
