@@ -67,12 +67,12 @@ def group_items(groups):
             )
 
 
-def put_calls(table, items):
+def put_calls(table, items, options=None):
     """BatchWriteItem calls, as the limit client reads them."""
     items = iter(items)
     while batch := list(itertools.islice(items, CALL_ITEMS)):
         requests = [{"PutRequest": {"Item": item}} for item in batch]
-        yield "BatchWriteItem " + line({"RequestItems": {table: requests}})
+        yield "BatchWriteItem " + line({"RequestItems": {table: requests}, **(options or {})})
 
 
 def move_calls(table, groups):

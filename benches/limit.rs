@@ -66,9 +66,12 @@ fn scan(address: &str, segments: usize, table: &str, limit: Option<usize>) -> Re
     let limit = limit.map_or(String::new(), |limit| format!(r#","Limit":{limit}"#));
     in_turn(segments, |segment| {
         let mut connection = Connection::open(address)?;
-        let body = format!(
-            r#"{{"TableName":"{table}","Segment":{segment},"TotalSegments":{segments}{limit}"#
-        );
+        // The embedded engine reads the whole table for a segment, even the only one.
+        let part = match segments {
+            1 => String::new(),
+            _ => format!(r#","Segment":{segment},"TotalSegments":{segments}"#),
+        };
+        let body = format!(r#"{{"TableName":"{table}"{part}{limit}"#);
         let mut start = String::new();
         loop {
             let page = format!("{body}{start}}}");
