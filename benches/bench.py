@@ -4,8 +4,8 @@
     python3 benches/bench.py target/release/cruddur
 
 writes benches/RESULTS.md; with --quick or --only it prints what it would write.
-With --growth it draws benches/growth.svg instead: time and memory from a
-thousand to a million items. Linux; what else it needs it fetches into
+With --growth it draws benches/growth.svg instead, time and memory from a
+thousand to a million items; with --quick too, to fewer and into target/bench. Linux; what else it needs it fetches into
 target/bench, but for java, psql, curl and rustc.
 """
 
@@ -53,7 +53,7 @@ def main():
     parser.add_argument("cruddur", help="the binary, built with --release")
     parser.add_argument("--only", metavar="NAME", action="append", choices=WORKS, help="one work")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size")
-    parser.add_argument("--runs", type=int, default=5, help="of each work; ten times so many of short ones")
+    parser.add_argument("--runs", type=int, default=5, help="of each work; of short ones ten times")
     parser.add_argument("--growth", action="store_true", help="draw growth.svg")
     parser.add_argument("--venv", help="where boto3, awscli and psycopg are")
     parser.add_argument("--dynamodb-local", metavar="FOLDER", help="where DynamoDBLocal.jar is")
@@ -65,7 +65,7 @@ def main():
     setting = Setting(program, found, arguments.runs, arguments.quick)
     with setting.ending:
         if arguments.growth:
-            growth.draw(setting, tools.HERE / "growth.svg")
+            growth.draw(setting, (tools.CACHE if arguments.quick else tools.HERE) / "growth.svg")
             return
         taken = measured(setting, arguments.only or WORKS)
     versions = tools.versions(found, program)

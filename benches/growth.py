@@ -9,7 +9,11 @@ import items
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 # What boto3 and DynamoDB Local take for a million is minutes a run.
 MOST_OF_OTHERS = 100_000
-COLORS = {"cruddur, embedded": "#0b6e4f", "cruddur, DynamoDB Local": "#2f6fb0", "boto3, embedded": "#b5542b"}
+COLORS = {
+    "cruddur, embedded": "#0b6e4f",
+    "cruddur, DynamoDB Local": "#2f6fb0",
+    "boto3, embedded": "#b5542b",
+}
 
 
 @dataclasses.dataclass
@@ -24,10 +28,11 @@ class Line:
 def draw(setting, path):
     """Measures, and writes the picture; stderr has the figures."""
     lines = {}
-    for size in map(setting.size, SIZES):
+    for size in SIZES[:-1] if setting.quick else SIZES:
         for way, work, figure in measured(setting, size):
             point = (size, figure.median, figure.megabytes)
-            print(f"{work} by {way}: %d items, %.3f s, %.1f MB" % point, file=sys.stderr, flush=True)
+            told = f"{work} by {way}: %d items, %.3f s, %.1f MB" % point
+            print(told, file=sys.stderr, flush=True)
             lines.setdefault((way, work), Line(way, work, [])).points.append(point)
     path.write_text(picture(list(lines.values())))
 
@@ -43,13 +48,17 @@ def measured(setting, size):
             setting.create(server, table)
 
         output = setting.path("scanned")
-        ways = {"cruddur": (
-            setting.cruddur(server, "ddb", "import", file, "--table", table, prepare=empty),
-            setting.cruddur(server, "ddb", "scan", "-o", "jsonl", "--table", table, output=output),
-        )}
+        scan = ("ddb", "scan", "-o", "jsonl", "--table", table)
+        ways = {
+            "cruddur": (
+                setting.cruddur(server, "ddb", "import", file, "--table", table, prepare=empty),
+                setting.cruddur(server, *scan, output=output),
+            )
+        }
         if few and server is setting.embedded:
+            write = ("write_items.py", "batch", table, file)
             ways["boto3"] = (
-                setting.peer("boto3", server, "write_items.py", "batch", table, file, prepare=empty),
+                setting.peer("boto3", server, *write, prepare=empty),
                 setting.peer("boto3", server, "scan.py", table, output=output),
             )
         for name, pair in ways.items():

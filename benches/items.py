@@ -131,8 +131,11 @@ def index_query(table, number):
 def conversation(count):
     """A file for `cruddur ddb seed`."""
     handles = ("andrewbrown", "bayko")
-    said = ({"handle": handles[n % 2], "message": f"message {n} " + "x" * 200} for n in range(count))
-    return {"message_group_uuid": group_uuid(0), "users": handles, "messages": list(said)}
+    said = [
+        {"handle": handles[number % 2], "message": f"message {number} " + "x" * 200}
+        for number in range(count)
+    ]
+    return {"message_group_uuid": group_uuid(0), "users": handles, "messages": said}
 
 
 def pool_users(count):

@@ -55,7 +55,7 @@ def row(*cells):
 
 
 def targets(results):
-    text = "| work | target | measured | met? |\n|---|---|---:|---|\n"
+    text = row("work", "target", "measured", "met?") + "|---|---|---:|---|\n"
     for result in results:
         for claim in result.claims:
             met = "yes" if claim.met else "**no**"
@@ -65,7 +65,8 @@ def targets(results):
 
 def figures(results):
     """Ratios are to the first of each work, which is cruddur."""
-    text = "| work | by | median | range | × cruddur | peak memory |\n|---|---|---:|---:|---:|---:|\n"
+    text = row("work", "by", "median", "range", "× cruddur", "peak memory")
+    text += "|---|---|---:|---:|---:|---:|\n"
     for result in results:
         for figure in result.figures:
             text += row(

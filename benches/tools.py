@@ -76,13 +76,16 @@ def run(*command, **options):
     subprocess.run(command, check=True, **options)
 
 
+PRINT_VERSIONS = """import boto3, psycopg
+print("boto3", boto3.__version__, "· psycopg", psycopg.__version__)"""
+
+
 def versions(tools, program):
     """One line of all that is compared."""
-    packages = "import boto3, psycopg; print('boto3', boto3.__version__, '· psycopg', psycopg.__version__)"
     commands = [
         [program, "--version"],
         [tools.python, "--version"],
-        [tools.python, "-c", packages],
+        [tools.python, "-c", PRINT_VERSIONS],
         [tools.aws, "--version"],
         [tools.psql, "--version"],
         [tools.curl, "--version"],
@@ -90,5 +93,6 @@ def versions(tools, program):
         ["java", "--version"],
     ]
     told = [subprocess.check_output(command, text=True).splitlines()[0] for command in commands]
-    told[5] = " ".join(told[5].split()[:2])
+    # curl goes on with every library it has.
+    told = [line.partition(" (x86_64")[0] for line in told]
     return " · ".join([*told, f"DynamoDB Local of {DYNAMODB_LOCAL}"])

@@ -178,8 +178,8 @@ def cognito_ids(setting):
     ours = difference("cruddur", whole, listed)
     claims = [times_faster(ours, rows, 100), times_slower(ours, bare, 1.2)]
     note = (
-        "the pool's pages cost every way the same, so what is compared is the part in the database: "
-        "cruddur's is its run less, in the same round, one of `cognito list-users`; "
+        "the pool's pages cost every way the same, so what is compared is the part in the "
+        "database: cruddur's is its run less, in the same round, one of `cognito list-users`; "
         f"row by row is that of {few:,} users, scaled up."
     )
     work = f"db update-cognito-user-ids of {count:,} users"
