@@ -4,9 +4,11 @@
     python3 benches/bench.py target/release/cruddur
 
 writes benches/RESULTS.md; with --quick or --only it prints what it would write.
-With --growth it draws benches/growth.svg instead, time and memory from a
-thousand to a million items; with --quick too, to fewer and into target/bench. Linux; what else it needs it fetches into
-target/bench, but for java, psql, curl and rustc.
+With --growth it draws benches/growth.svg instead: time and memory from a
+thousand to a million items; with --quick it draws fewer, into target/bench.
+
+Linux; what else it needs it fetches into target/bench, but for java, psql, curl,
+strip and rustc.
 """
 
 import argparse
