@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Cli;
@@ -32,17 +33,15 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(context: &Context, command: commands::Command) -> anyhow::Result<ExitCode> {
-    let runtime = if command.serves() {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?
-    } else {
-        // One request after another needs no threads, and starts without any.
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
+    let mut builder = match command.workers() {
+        0 => Builder::new_current_thread(),
+        workers => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
     };
+    let runtime = builder.enable_all().build()?;
     let result = if command.ends_by_itself() {
         runtime.block_on(unless_interrupted(commands::run(context, command)))
     } else {

@@ -45,9 +45,15 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command serves others, so that threads are worth having.
-    pub fn serves(&self) -> bool {
-        matches!(self, Command::Local(command) if command.serves())
+    /// How many threads besides the main one are worth having.
+    pub fn workers(&self) -> usize {
+        match self {
+            Command::Local(command) if command.serves() => 2,
+            // A page is read while another is printed.
+            Command::Ddb(ddb::DdbCommand::Scan(_)) => 1,
+            // One request after another needs none, and starts faster without.
+            _ => 0,
+        }
     }
 
     /// Whether Ctrl-C may simply drop the command's work. The others see to

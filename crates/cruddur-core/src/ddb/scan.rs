@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::scan::{ScanError, ScanOutput};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use aws_sdk_dynamodb::types::AttributeValue;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::Table;
@@ -66,14 +65,16 @@ pub struct Scanned {
     pub items: u64,
     /// Whether there are more than the limit.
     pub cut: bool,
-    /// Read capacity units.
+    /// Read capacity units; 0 where they are not asked for, outside production
+    /// and without [`ScanOptions::max_capacity`].
     pub consumed_capacity: f64,
 }
 
 impl Table {
     /// Hands every item to `sink`, a page at a time, until there are no more or
     /// the sink breaks off. Pages of different segments come in any order. No
-    /// more than a page a segment is in memory.
+    /// more than two pages a segment are in memory: the next is read while one
+    /// is handed on, on another thread where the runtime has one.
     ///
     /// # Errors
     ///
@@ -92,16 +93,8 @@ impl Table {
             (None, None) if options.max_capacity.is_some() => 1,
             (None, None) => DEFAULT_SEGMENTS,
         };
-        let engine = Engine::default();
-        let client = retry::without_retries(&self.client);
-        let pace = options
-            .max_capacity
-            .map(|units| Mutex::new(Pace::new(units, Instant::now())));
-        let segment = |segment, segments| {
-            let engine = engine.clone();
-            let pace = pace.as_ref();
-            Segment::new(self, &client, engine, pace, segment, segments, options).next()
-        };
+        let shared = Arc::new(Shared::new(self, options));
+        let segment = |number, segments| Segment::new(&shared, number, segments).next();
         let mut scanned = Scanned::default();
         let mut first = None;
         if options.segments.is_none() && segments > 1 {
@@ -109,7 +102,7 @@ impl Table {
             // on DynamoDB Local it is the first page; on the embedded engine it
             // costs a page, but no money.
             let page = segment(0, segments).await?;
-            if engine.is_embedded() && page.1.last_evaluated_key.is_some() {
+            if shared.engine.is_embedded() && page.1.last_evaluated_key.is_some() {
                 scanned.consumed_capacity += units(&page.1);
                 segments = 1;
             } else {
@@ -117,22 +110,21 @@ impl Table {
             }
         }
         let begun = u32::from(first.is_some());
-        let mut pages: FuturesUnordered<_> = (begun..segments)
+        let mut pages: JoinSet<_> = (begun..segments)
             .map(|number| segment(number, segments))
             .collect();
         loop {
             let (segment, page) = match first.take() {
                 Some(page) => page,
-                None => match pages.next().await {
-                    Some(page) => page?,
+                None => match pages.join_next().await {
+                    Some(page) => page.map_err(ended)??,
                     None => break,
                 },
             };
             scanned.consumed_capacity += units(&page);
             let mut items = page.items.unwrap_or_default();
-            // The next page is read while this one is handed on.
             if let Some(segment) = segment.after(page.last_evaluated_key, &items)? {
-                pages.push(segment.next());
+                pages.spawn(segment.next());
             }
             let left = options.limit.map(|limit| limit - scanned.items);
             if let Some(left) = left.filter(|&left| left < items.len() as u64) {
@@ -153,6 +145,11 @@ impl Table {
     }
 }
 
+/// Why there is no page: nobody ends its task, so that it panicked.
+fn ended(error: JoinError) -> Error {
+    Error::Failed(format!("a page of the table was not read: {error}"))
+}
+
 /// Nobody panics while holding it.
 fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
     pace.lock().unwrap_or_else(PoisonError::into_inner)
@@ -170,14 +167,31 @@ fn no_segments(segments: u32) -> Error {
     ))
 }
 
-/// One part of the table, and how far it has been read.
-struct Segment<'a> {
-    table: &'a Table,
-    client: &'a Client,
+/// What the segments of a scan have in common.
+struct Shared {
+    table: Table,
+    client: Client,
     engine: Engine,
-    /// That of all segments together.
-    pace: Option<&'a Mutex<Pace>>,
-    options: &'a ScanOptions,
+    pace: Option<Mutex<Pace>>,
+    options: ScanOptions,
+}
+
+impl Shared {
+    fn new(table: &Table, options: &ScanOptions) -> Shared {
+        let pace = |units| Mutex::new(Pace::new(units, Instant::now()));
+        Shared {
+            table: table.clone(),
+            client: retry::without_retries(&table.client),
+            engine: Engine::default(),
+            pace: options.max_capacity.map(pace),
+            options: options.clone(),
+        }
+    }
+}
+
+/// One part of the table, and how far it has been read.
+struct Segment {
+    shared: Arc<Shared>,
     segment: u32,
     segments: u32,
     start: Option<HashMap<String, AttributeValue>>,
@@ -187,22 +201,11 @@ struct Segment<'a> {
     left: Option<u64>,
 }
 
-impl<'a> Segment<'a> {
-    fn new(
-        table: &'a Table,
-        client: &'a Client,
-        engine: Engine,
-        pace: Option<&'a Mutex<Pace>>,
-        segment: u32,
-        segments: u32,
-        options: &'a ScanOptions,
-    ) -> Self {
+impl Segment {
+    fn new(shared: &Arc<Shared>, segment: u32, segments: u32) -> Segment {
+        let options = &shared.options;
         Segment {
-            table,
-            client,
-            engine,
-            pace,
-            options,
+            shared: Arc::clone(shared),
             segment,
             segments,
             start: None,
@@ -216,17 +219,18 @@ impl<'a> Segment<'a> {
     }
 
     /// Reads the next page, trying again while DynamoDB has no capacity left.
-    async fn next(self) -> Result<(Segment<'a>, ScanOutput)> {
-        let mut patience = Patience::new(self.options.patience);
+    async fn next(self) -> Result<(Segment, ScanOutput)> {
+        let table = &self.shared.table;
+        let mut patience = Patience::new(self.shared.options.patience);
         loop {
             let charged = self.turn().await;
             let answer = self.send().await;
             self.settle(charged, &answer);
             let (transient, error) = match answer {
                 // An answer without a list is none: even an empty page has one.
-                Ok(page) if page.items.is_none() => (true, self.table.empty_answer()),
+                Ok(page) if page.items.is_none() => (true, table.empty_answer()),
                 Ok(page) => return Ok((self, page)),
-                Err(error) => (retry::is_transient(&error), self.table.error(error)),
+                Err(error) => (retry::is_transient(&error), table.error(error)),
             };
             let pause = if transient { patience.failure() } else { None };
             match pause {
@@ -238,7 +242,7 @@ impl<'a> Segment<'a> {
 
     /// Waits until a page may be asked for, and charges it.
     async fn turn(&self) -> f64 {
-        let Some(pace) = self.pace else {
+        let Some(pace) = &self.shared.pace else {
             return 0.0;
         };
         loop {
@@ -256,14 +260,15 @@ impl<'a> Segment<'a> {
     }
 
     fn settle<E>(&self, charged: f64, answer: &Result<ScanOutput, E>) {
-        if let Some(pace) = self.pace {
+        if let Some(pace) = &self.shared.pace {
             lock(pace).settle(charged, answer.as_ref().map_or(0.0, units));
         }
     }
 
     async fn send(&self) -> Result<ScanOutput, SdkError<ScanError, HttpResponse>> {
         let request = self.request().customize();
-        request.interceptor(self.engine.clone()).send().await
+        let engine = self.shared.engine.clone();
+        request.interceptor(engine).send().await
     }
 
     fn request(&self) -> aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder {
@@ -273,12 +278,15 @@ impl<'a> Segment<'a> {
                 .min(usize::try_from(left).unwrap_or(usize::MAX)),
             None => self.page_items,
         };
+        let Shared { table, options, .. } = &*self.shared;
+        let capacity = table.counts_capacity(options.max_capacity);
         let request = self
+            .shared
             .client
             .scan()
-            .table_name(&self.table.name)
+            .table_name(&table.name)
             .limit(i32::try_from(items).unwrap_or(i32::MAX))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .set_return_consumed_capacity(capacity)
             .set_exclusive_start_key(self.start.clone());
         if self.segments == 1 {
             return request;
@@ -294,7 +302,7 @@ impl<'a> Segment<'a> {
         mut self,
         next: Option<HashMap<String, AttributeValue>>,
         items: &[Item],
-    ) -> Result<Option<Segment<'a>>> {
+    ) -> Result<Option<Segment>> {
         self.left = self
             .left
             .map(|left| left.saturating_sub(items.len() as u64));
@@ -304,7 +312,7 @@ impl<'a> Segment<'a> {
         if self.start.as_ref() == Some(&next) {
             return Err(Error::Failed(format!(
                 "DynamoDB at {} answers with the same page of table {} again and again",
-                self.table.at, self.table.name
+                self.shared.table.at, self.shared.table.name
             )));
         }
         self.start = Some(next);
@@ -319,7 +327,7 @@ impl<'a> Segment<'a> {
         let bytes: usize = items.iter().map(item_size).sum();
         if let Some(average) = bytes.checked_div(items.len()) {
             // With a bound, a page takes a second or so: half a unit is 4 KB.
-            let page = match self.options.max_capacity {
+            let page = match self.shared.options.max_capacity {
                 Some(units) => PAGE_BYTES.min((units * 8192.0) as usize),
                 None => PAGE_BYTES,
             };

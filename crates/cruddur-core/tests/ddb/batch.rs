@@ -44,7 +44,8 @@ async fn a_thousand_items_are_written_and_deleted() {
         .into_result("items")
         .unwrap();
     assert_eq!((written.written, seen, written.resent), (1_010, 1_010, 0));
-    assert!(written.consumed_capacity >= 1_010.0);
+    // Outside production nobody asks, and without a pace.
+    assert_eq!(written.consumed_capacity, 0.0);
     assert_eq!(all_items(&table).await, items);
     let deletes: Vec<_> = items
         .iter()
@@ -268,6 +269,7 @@ async fn no_more_units_a_second_are_consumed_than_allowed() {
         .await;
     let seconds = begun.elapsed().as_secs_f64();
     assert_eq!(written.written, 500);
+    assert!(written.consumed_capacity >= 500.0, "{written:?}");
     // The calls under way are paid for once they are done.
     let paid = written.consumed_capacity - 4.0 * 25.0;
     assert!(paid / seconds <= 200.0, "{written:?} in {seconds} s");

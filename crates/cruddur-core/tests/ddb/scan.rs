@@ -58,7 +58,7 @@ async fn every_item_comes_once_with_any_number_of_segments() {
         let keys: HashSet<_> = items.iter().map(key).collect();
         assert_eq!((items.len(), keys.len()), (5_000, 5_000), "{segments:?}");
         assert_eq!((scanned.items, scanned.cut), (5_000, false), "{segments:?}");
-        assert!(scanned.consumed_capacity > 500.0, "{scanned:?}");
+        assert_eq!(scanned.consumed_capacity, 0.0);
     }
 }
 
@@ -170,6 +170,7 @@ async fn no_more_units_a_second_are_consumed_than_allowed() {
         assert_eq!(items.len(), 3_000);
         let seconds = begun.elapsed().as_secs_f64();
         // The pages under way are paid for once they are there.
+        assert!(scanned.consumed_capacity > 300.0, "{scanned:?}");
         let pages = f64::from(segments.unwrap_or(1)) * 100.0;
         let paid = scanned.consumed_capacity - pages;
         assert!(paid > 0.0 || segments.is_some(), "{scanned:?}");

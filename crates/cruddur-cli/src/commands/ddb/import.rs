@@ -86,12 +86,7 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
             false => writeln!(out, "wrote {} items to {place}", imported.written),
         }
     })?;
-    if !options.dry_run {
-        context.ui.status(format_args!(
-            "consumed {} write capacity units",
-            imported.consumed_capacity
-        ));
-    }
+    super::tell_units(context, imported.consumed_capacity, "write");
     Ok(())
 }
 

@@ -71,6 +71,15 @@ async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// Says what was consumed, where it was counted.
+fn tell_units(context: &Context, units: f64, kind: &str) {
+    if units > 0.0 {
+        context
+            .ui
+            .status(format_args!("consumed {units} {kind} capacity units"));
+    }
+}
+
 /// What every command that writes takes.
 #[derive(Debug, Args)]
 struct DryRun {

@@ -55,10 +55,7 @@ pub async fn scan(context: &Context, args: &ScanArgs) -> anyhow::Result<()> {
             table.at()
         ));
     }
-    ui.status(format_args!(
-        "consumed {} read capacity units",
-        scanned.consumed_capacity
-    ));
+    super::tell_units(context, scanned.consumed_capacity, "read");
     if scanned.cut {
         ui.warning(format_args!(
             "these are the first {} items: there are more than --limit allows",

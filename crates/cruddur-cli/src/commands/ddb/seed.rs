@@ -65,11 +65,7 @@ pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
             .try_for_each(|one| tell(out, one, options.dry_run))
     })?;
     let units: f64 = seeded.iter().map(|one| one.consumed_capacity).sum();
-    if units > 0.0 {
-        context
-            .ui
-            .status(format_args!("consumed {units} write capacity units"));
-    }
+    super::tell_units(context, units, "write");
     Ok(())
 }
 

@@ -66,7 +66,8 @@ pub struct Written {
     pub rejected: Vec<Rejected>,
     /// All refused items.
     pub rejected_total: u64,
-    /// Write capacity units, of table and index together.
+    /// Write capacity units, of table and index together; 0 where they are not
+    /// asked for, outside production and without [`WriteOptions::max_capacity`].
     pub consumed_capacity: f64,
     /// Why it ended before the source did.
     pub stopped: Option<Error>,

@@ -66,8 +66,8 @@ fn hash_of(item: &Item) -> u64 {
     hasher.finish()
 }
 
-/// The body of a call.
-pub(super) fn body(table: &str, requests: &[Request]) -> Vec<u8> {
+/// The body of a call, which may ask what it consumes.
+pub(super) fn body(table: &str, requests: &[Request], counts_capacity: bool) -> Vec<u8> {
     let size: usize = requests.iter().map(|request| request.wire.len() + 1).sum();
     let mut body = Vec::with_capacity(size + 128);
     body.extend_from_slice(b"{\"RequestItems\":{");
@@ -79,6 +79,9 @@ pub(super) fn body(table: &str, requests: &[Request]) -> Vec<u8> {
         }
         body.extend_from_slice(&request.wire);
     }
-    body.extend_from_slice(b"]},\"ReturnConsumedCapacity\":\"TOTAL\"}");
+    body.extend_from_slice(match counts_capacity {
+        true => b"]},\"ReturnConsumedCapacity\":\"TOTAL\"}",
+        false => b"]}}",
+    });
     body
 }

@@ -212,7 +212,8 @@ impl<'a> Writer<'a> {
             Some(pace) => pace.charge(Instant::now()),
             None => 0.0,
         };
-        let body = request::body(&self.table.name, &requests);
+        let capacity = self.table.counts_capacity(self.options.max_capacity);
+        let body = request::body(&self.table.name, &requests, capacity.is_some());
         let length = body.len().to_string();
         let body = SdkBody::from(body);
         let call = self

@@ -59,7 +59,7 @@ pub struct Imported {
     pub stopped: Option<Error>,
     /// The first line that was read and, for that reason, not written.
     pub first_unwritten: Option<u64>,
-    /// Write capacity units.
+    /// Write capacity units; 0 where they are not asked for, as in [`Written`].
     pub consumed_capacity: f64,
 }
 

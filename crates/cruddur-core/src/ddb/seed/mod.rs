@@ -93,7 +93,8 @@ pub struct Seeded {
     pub first_at: DateTime<Utc>,
     /// When the last one was.
     pub last_at: DateTime<Utc>,
-    /// Write capacity units.
+    /// Write capacity units; 0 where they are not asked for, as in
+    /// [`Written`](super::batch::Written).
     pub consumed_capacity: f64,
 }
 

@@ -1,8 +1,6 @@
 //! The requests of seeding: what stands there, and what is changed.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnConsumedCapacity, Select, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Select, TransactWriteItem};
 use futures_util::stream;
 use uuid::Uuid;
 
@@ -149,7 +147,7 @@ impl Table {
         seeded.consumed_capacity += written.consumed_capacity;
         written.into_result("messages")?;
         for moved in &plan.moves {
-            if !self.move_group(moved, seeded).await? {
+            if !self.move_group(moved, write, seeded).await? {
                 return Ok(false);
             }
         }
@@ -166,11 +164,16 @@ impl Table {
 
     /// Puts a group item and takes away the old ones in one transaction, so that
     /// nobody ever sees two of them, or none.
-    async fn move_group(&self, moved: &Move, seeded: &mut Seeded) -> Result<bool> {
+    async fn move_group(
+        &self,
+        moved: &Move,
+        write: &WriteOptions,
+        seeded: &mut Seeded,
+    ) -> Result<bool> {
         let mut request = self
             .client
             .transact_write_items()
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            .set_return_consumed_capacity(self.counts_capacity(write.max_capacity));
         if let Some(group) = &moved.put {
             let put = Put::builder()
                 .table_name(&self.name)
