@@ -2,7 +2,7 @@
 """Counts the instructions of three commands, and fails when one takes more than
 5 % more than benches/instructions.json says.
 
-    python3 benches/instructions.py target/release/cruddur [--update]
+    python3 benches/instructions.py target/debug/cruddur [--update]
 
 Time varies with the machine and its load; this hardly does. Needs valgrind, and
 Python's own library.
