@@ -6,7 +6,7 @@ use crate::assert_runs;
 use crate::support::TestEnvironment;
 
 /// A pool of its own, named in the environment's variables.
-fn with_pool() -> (TestEnvironment, String) {
+pub fn with_pool() -> (TestEnvironment, String) {
     let mut environment = TestEnvironment::new();
     let answer = environment.cognito("CreateUserPool", &json!({"PoolName": "test"}));
     let pool = answer["UserPool"]["Id"].as_str().unwrap().to_owned();
@@ -14,7 +14,7 @@ fn with_pool() -> (TestEnvironment, String) {
     (environment, pool)
 }
 
-fn add_user(environment: &TestEnvironment, pool: &str, name: &str, handle: Option<&str>) {
+pub fn add_user(environment: &TestEnvironment, pool: &str, name: &str, handle: Option<&str>) {
     let mut attributes = vec![json!({"Name": "email", "Value": format!("{name}@example.com")})];
     if let Some(handle) = handle {
         attributes.push(json!({"Name": "preferred_username", "Value": handle}));
