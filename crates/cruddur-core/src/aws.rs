@@ -5,6 +5,7 @@
 //! look-up of credentials or region outside production.
 
 mod clock;
+mod still_trying;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -29,6 +30,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
 
 pub(crate) use clock::{ServerClock, ahead};
+pub use still_trying::OnRetry;
+pub(crate) use still_trying::StillTrying;
 
 use crate::target::{Credentials, Endpoint, Target};
 use crate::{Error, Result, Service};
@@ -41,6 +44,7 @@ pub(crate) struct Connection {
     pub region: Region,
     pub credentials: SharedCredentialsProvider,
     pub http_client: SharedHttpClient,
+    pub still_trying: StillTrying,
 }
 
 impl Connection {
@@ -77,6 +81,7 @@ impl Connection {
             }
         };
         Ok(Connection {
+            still_trying: StillTrying::new(target.on_retry.clone(), service, &at),
             endpoint_url: match endpoint {
                 Endpoint::Url(url) => Some(url),
                 Endpoint::Aws => None,
@@ -261,6 +266,11 @@ where
             at,
             cause: root_cause(&error),
         },
+        // A list's next page is not asked for where the last one leads nowhere.
+        SdkError::ConstructionFailure(_) => Error::Failed(format!(
+            "the next request to {service} at {at} was not sent: {}",
+            root_cause(&error)
+        )),
         _ => Error::Unreachable {
             service,
             at,

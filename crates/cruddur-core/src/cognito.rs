@@ -68,6 +68,7 @@ impl Pool {
             .http_client(connection.http_client)
             .retry_config(aws::retry_config())
             .retry_classifier(aws::NobodyListens)
+            .interceptor(connection.still_trying)
             .timeout_config(aws::timeout_config());
         config.set_endpoint_url(connection.endpoint_url);
         Ok(Pool {

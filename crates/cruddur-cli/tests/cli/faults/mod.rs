@@ -13,6 +13,7 @@ mod interruptions;
 mod pages;
 mod reads;
 mod state;
+mod still_trying;
 mod tally;
 mod tcp;
 
