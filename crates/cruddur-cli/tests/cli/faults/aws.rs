@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt as _, BufReader};
@@ -69,6 +70,9 @@ const DYNAMODB_IS_BUSY: [Fault; 3] = [
 ];
 const COGNITO_IS_BUSY: [Fault; 1] = [Fault::Exception("TooManyRequestsException")];
 
+/// Longer than any of the delays.
+const DELAY: Duration = Duration::from_millis(300);
+
 /// A running proxy; it ends when it is dropped.
 pub struct AwsProxy {
     pub url: String,
@@ -100,9 +104,9 @@ impl AwsProxy {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = State {
             engine: engine.to_owned(),
-            percent: dice.one_of(&[5, 10, 20, 40]),
+            percent: dice.one_of(&[10, 20, 40, 60]),
             lifetime: AtomicUsize::new(match dice.happens(20) {
-                true => dice.below(20),
+                true => dice.few(5),
                 false => usize::MAX,
             }),
             gone: Notify::new(),
@@ -219,7 +223,7 @@ impl State {
                 return Ok(Some(bytes));
             }
             Some(Fault::Delay) => {
-                let pause = self.dice.lock().unwrap().millis(300);
+                let pause = self.dice.lock().unwrap().duration(DELAY);
                 tokio::time::sleep(pause).await;
                 self.forward(engine, call).await?
             }

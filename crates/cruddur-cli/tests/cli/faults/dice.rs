@@ -28,6 +28,12 @@ impl Dice {
         usize::try_from(self.next() % end.max(1) as u64).unwrap_or_default()
     }
 
+    /// Up to so many bits, and few of them as often as many.
+    pub fn few(&mut self, bits: usize) -> usize {
+        let bits = self.below(bits + 1);
+        self.below(1 << bits)
+    }
+
     /// True so many times of a hundred.
     pub fn happens(&mut self, percent: usize) -> bool {
         self.below(100) < percent
@@ -37,7 +43,9 @@ impl Dice {
         choice[self.below(choice.len())]
     }
 
-    pub fn millis(&mut self, end: usize) -> Duration {
-        Duration::from_millis(self.below(end) as u64)
+    /// Shorter than `end`.
+    pub fn duration(&mut self, end: Duration) -> Duration {
+        let micros = usize::try_from(end.as_micros()).unwrap();
+        Duration::from_micros(self.below(micros) as u64)
     }
 }

@@ -1,13 +1,13 @@
 //! Commands that are asked to stop, or killed, at a random moment.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::changes::{Change, apply, cognito_ids, export, import, seed, setup};
 use super::changes::{with_pool_of_users, with_users};
-use super::{Faults, over_seeds, over_seeds_at_once};
-use crate::support::{self, TestEnvironment};
+use super::{over_seeds, over_seeds_at_once};
+use crate::support;
 
 const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGKILL];
 /// How long a command is watched that ends on request only.
@@ -15,34 +15,19 @@ const WATCHED: Duration = Duration::from_secs(1);
 
 impl Change<'_> {
     /// Without faults: what is at stake here is the moment.
-    fn survives_signals(&self, takes: Duration) {
+    fn survives_signals(&self) {
+        let takes = self.duration();
         let name = format!("{}, interrupted", self.command.join(" "));
         over_seeds_at_once(self.at_once, &name, |faults| {
             let environment = (self.prepare)();
-            let (signal, status) = self.interrupted(&environment, takes, faults);
-            let in_order = signal == libc::SIGKILL || is_in_order(status, signal);
-            assert!(in_order, "{status} after signal {signal}");
-            self.ended(&environment, status.success());
-            status.to_string()
+            let mut dice = faults.dice.lock().unwrap();
+            let signal = dice.one_of(&SIGNALS);
+            let moment = dice.duration(takes * 6 / 5);
+            let output = interrupted(environment.command(self.command), moment, signal);
+            assert!(is_in_order(output.status, signal), "{output:?}");
+            self.ended(&environment, output.status.success());
+            output.status.to_string()
         });
-    }
-
-    fn interrupted(
-        &self,
-        environment: &TestEnvironment,
-        takes: Duration,
-        faults: &Faults,
-    ) -> (i32, ExitStatus) {
-        let mut dice = faults.dice.lock().unwrap();
-        let signal = dice.one_of(&SIGNALS);
-        let most = usize::try_from(takes.as_millis()).unwrap() * 6 / 5;
-        let mut command = environment.command(self.command);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        std::thread::sleep(dice.millis(most));
-        // SAFETY: the child has not been waited for, so the id is still its own.
-        unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) };
-        (signal, support::status(&mut child))
     }
 
     /// How long it takes when nobody interrupts.
@@ -54,6 +39,16 @@ impl Change<'_> {
     }
 }
 
+/// Sends a signal to a command, some time after its start.
+fn interrupted(mut command: Command, moment: Duration, signal: i32) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    std::thread::sleep(moment);
+    // SAFETY: the child has not been waited for, so the id is still its own.
+    unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) };
+    support::output(child)
+}
+
 /// It had already ended, or said that it was interrupted, or had not yet begun
 /// to listen.
 fn is_in_order(status: ExitStatus, signal: i32) -> bool {
@@ -63,19 +58,50 @@ fn is_in_order(status: ExitStatus, signal: i32) -> bool {
 #[test]
 fn at_any_moment() {
     let users = with_users();
-    let lines = export(300);
-    for change in [seed(&users), import(&users, &lines)] {
-        change.survives_signals(change.duration());
-    }
-    apply(&["ddb", "stream", "apply"]).survives_signals(WATCHED);
+    seed(&users).survives_signals();
+    import(&users, &export(300)).survives_signals();
 }
 
 #[test]
 fn while_setting_up() {
     let pool = with_pool_of_users();
-    for change in [setup(&pool), cognito_ids(&pool)] {
-        change.survives_signals(change.duration());
+    setup(&pool).survives_signals();
+    cognito_ids(&pool).survives_signals();
+}
+
+/// Those that follow the stream until somebody ends them, with faults: they do
+/// not give up, unless there was nothing to follow to begin with.
+fn follow(command: &[&str], check: impl Fn(&Output) + Sync) {
+    let change = apply(command);
+    over_seeds(&command.join(" "), |faults| {
+        let environment = (change.prepare)();
+        let moment = faults.dice.lock().unwrap().duration(WATCHED);
+        let command = faults.command(&environment, command);
+        let output = interrupted(command, moment, libc::SIGINT);
+        let status = output.status;
+        let gave_up = [Some(1), Some(4)].contains(&status.code()) && !output.stderr.is_empty();
+        assert!(gave_up || is_in_order(status, libc::SIGINT), "{output:?}");
+        check(&output);
+        change.ended(&environment, false);
+        status.to_string()
+    });
+}
+
+/// From the first on, in the order in which they were written.
+fn shows_each_record_once(output: &Output) {
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let written = ["first", "first", "first", "second", "third"];
+    for (number, line) in shown.lines().enumerate() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["new_image"]["message"], written[number], "{shown}");
     }
+}
+
+#[test]
+fn following() {
+    follow(&["ddb", "stream", "apply"], |_| ());
+    let tail = ["ddb", "stream", "tail", "--from-start", "-o", "jsonl"];
+    follow(&tail, shows_each_record_once);
 }
 
 #[test]

@@ -13,6 +13,9 @@ use tokio::task::JoinHandle;
 use super::dice::Dice;
 use super::tally::Tally;
 
+/// Longer than any of the delays, of which there is one each way and packet.
+const DELAY: Duration = Duration::from_millis(100);
+
 /// A running proxy; it ends when it is dropped.
 pub struct TcpProxy {
     /// Host and port.
@@ -41,9 +44,7 @@ impl Fate {
         if !dice.happens(percent) {
             return fate;
         }
-        // From nothing to 16 KB, and few bytes as often as many.
-        let bits = dice.below(15);
-        let bytes = dice.below(1 << bits);
+        let bytes = dice.few(14);
         let what = match dice.below(5) {
             0 | 1 => {
                 fate.to_server = bytes;
@@ -54,7 +55,7 @@ impl Fate {
                 "cut from PostgreSQL"
             }
             _ => {
-                fate.delay = dice.millis(100);
+                fate.delay = dice.duration(DELAY);
                 "delayed PostgreSQL"
             }
         };
