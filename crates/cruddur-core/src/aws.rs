@@ -141,10 +141,20 @@ pub(crate) fn few_retries() -> RetryConfig {
     retry_config().with_max_attempts(2)
 }
 
+/// A busy server may need long for one answer; one that takes requests and
+/// never answers is not to hold anyone for all of the tries.
 pub(crate) fn timeout_config() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_secs(60))
+        .operation_timeout(Duration::from_secs(120))
+        .build()
+}
+
+/// For those who want to know how things are now.
+pub(crate) fn short_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_timeout(Duration::from_secs(5))
         .build()
 }
 

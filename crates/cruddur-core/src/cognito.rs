@@ -111,7 +111,11 @@ impl Pool {
             .user_pool_id(&self.id)
             .limit(1)
             .customize()
-            .config_override(Config::builder().retry_config(aws::few_retries()))
+            .config_override(
+                Config::builder()
+                    .retry_config(aws::few_retries())
+                    .timeout_config(aws::short_timeouts()),
+            )
             .interceptor(clock.clone())
             .send()
             .await;

@@ -178,3 +178,32 @@ fn nothing_listens() {
     environment.variables.clear();
     assert_runs!("nothing_listens", runs);
 }
+
+#[test]
+fn nobody_answers_who_listens() {
+    // The system takes connections before anyone accepts them.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut environment = TestEnvironment::bare();
+    let url = format!("http://{address}");
+    environment.set("AWS_ENDPOINT_URL", &url);
+    environment.set("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", &url);
+    environment.set("AWS_COGNITO_USER_POOL_ID", "us-east-1_x");
+    environment.set(
+        "CONNECTION_URL",
+        &format!("postgresql://u:p@{address}/cruddur"),
+    );
+    std::thread::scope(|scope| {
+        for service in ["ddb", "db", "cognito"] {
+            let environment = &environment;
+            scope.spawn(move || {
+                let begun = std::time::Instant::now();
+                let run = environment.run(&["wait", "--timeout", "1", service]);
+                assert!(run.exits(4).stderr.contains("no answer in time"));
+                assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+            });
+        }
+        scope.spawn(|| environment.run(&["doctor"]).exits(4));
+    });
+    environment.variables.clear();
+}

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -54,15 +56,20 @@ pub(crate) struct StillTrying {
 /// Those since something last succeeded.
 #[derive(Debug, Default)]
 struct Failures {
-    first: Option<Instant>,
+    /// When the first of them began.
+    begun: Option<Instant>,
     told: bool,
 }
 
 impl Failures {
+    fn try_begins(&mut self, now: Instant) {
+        self.begun.get_or_insert(now);
+    }
+
     /// Whether this one is to be told: the first after a long time, once.
     fn add(&mut self, now: Instant) -> bool {
-        let first = *self.first.get_or_insert(now);
-        let tell = !self.told && now - first >= LONG;
+        let begun = *self.begun.get_or_insert(now);
+        let tell = !self.told && now - begun >= LONG;
         self.told |= tell;
         tell
     }
@@ -83,6 +90,18 @@ impl StillTrying {
 impl Intercept for StillTrying {
     fn name(&self) -> &'static str {
         "still trying"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Ok(mut failures) = self.failures.lock() {
+            failures.try_begins(Instant::now());
+        }
+        Ok(())
     }
 
     fn read_after_attempt(
@@ -130,7 +149,7 @@ mod tests {
     fn what_goes_wrong_for_long_is_told_once() {
         let mut failures = Failures::default();
         let begun = Instant::now();
-        assert!(!failures.add(begun));
+        failures.try_begins(begun);
         assert!(!failures.add(begun + LONG / 2));
         assert!(failures.add(begun + LONG));
         assert!(!failures.add(begun + LONG * 2));

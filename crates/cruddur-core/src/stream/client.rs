@@ -102,7 +102,11 @@ impl Streams {
             .table_name(table)
             .limit(1)
             .customize()
-            .config_override(Config::builder().retry_config(aws::few_retries()))
+            .config_override(
+                Config::builder()
+                    .retry_config(aws::few_retries())
+                    .timeout_config(aws::short_timeouts()),
+            )
             .send()
             .await;
         match answer {
