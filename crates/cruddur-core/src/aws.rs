@@ -276,11 +276,12 @@ where
             at,
             cause: root_cause(&error),
         },
-        // A list's next page is not asked for where the last one leads nowhere.
-        SdkError::ConstructionFailure(_) => Error::Failed(format!(
-            "the next request to {service} at {at} was not sent: {}",
-            root_cause(&error)
-        )),
+        // No next page is asked for where the last one names itself as it.
+        SdkError::ConstructionFailure(_) => Error::WrongServer {
+            service,
+            at,
+            cause: root_cause(&error),
+        },
         _ => Error::Unreachable {
             service,
             at,

@@ -106,6 +106,26 @@ impl Table {
         }
     }
 
+    /// Where the next page starts, if there is one. It must not be where this
+    /// one did: its items would be taken again, and for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Failed`] where it is.
+    pub(crate) fn next_page(
+        &self,
+        start: Option<&item::Item>,
+        next: Option<item::Item>,
+    ) -> Result<Option<item::Item>> {
+        if next.is_some() && start == next.as_ref() {
+            return Err(crate::Error::Failed(format!(
+                "DynamoDB at {} answers with the same page of table {} again and again",
+                self.at, self.name
+            )));
+        }
+        Ok(next)
+    }
+
     /// Asks the endpoint for something small, to see whether it answers.
     ///
     /// # Errors

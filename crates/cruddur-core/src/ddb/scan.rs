@@ -301,13 +301,7 @@ impl<'a> Segment<'a> {
         let Some(next) = next.filter(|_| self.left != Some(0)) else {
             return Ok(None);
         };
-        if self.start.as_ref() == Some(&next) {
-            return Err(Error::Failed(format!(
-                "DynamoDB at {} answers with the same page of table {} again and again",
-                self.table.at, self.table.name
-            )));
-        }
-        self.start = Some(next);
+        self.start = self.table.next_page(self.start.as_ref(), Some(next))?;
         self.adapt(items);
         Ok(Some(self))
     }

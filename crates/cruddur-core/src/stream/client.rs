@@ -125,7 +125,7 @@ impl Streams {
                 .client
                 .describe_stream()
                 .stream_arn(arn)
-                .set_exclusive_start_shard_id(start)
+                .set_exclusive_start_shard_id(start.clone())
                 .send()
                 .await;
             let stream = match answer {
@@ -143,10 +143,18 @@ impl Streams {
                     .into_iter()
                     .filter_map(shard),
             );
-            start = stream.last_evaluated_shard_id;
-            if start.is_none() {
+            let next = stream.last_evaluated_shard_id;
+            if next.is_none() {
                 break;
             }
+            if next == start {
+                return Err(Error::WrongServer {
+                    service: Service::DynamoDbStreams,
+                    at: self.at.clone(),
+                    cause: "it answers with the same shards again and again".to_owned(),
+                });
+            }
+            start = next;
         }
         Ok(Some(shards))
     }
