@@ -188,10 +188,10 @@ fn with_same_pool(pool: &TestEnvironment) -> TestEnvironment {
 }
 
 pub fn setup(pool: &TestEnvironment) -> Change<'_> {
-    let command = &["setup", "--timeout", "1"];
     Change {
-        command,
-        again: command,
+        // It has to end where the servers are gone for good.
+        command: &["setup", "--timeout", "1"],
+        again: &["setup"],
         prepare: Box::new(|| with_same_pool(pool)),
         is_whole: Box::new(|environment| {
             if state::database_exists(environment) {

@@ -111,8 +111,8 @@ fn two_setups_at_once() {
     over_seeds("two setups at once", |_| {
         let environment = (change.prepare)();
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| environment.run(change.command));
-            environment.run(change.command).exits(0);
+            let other = scope.spawn(|| environment.run(change.again));
+            environment.run(change.again).exits(0);
             other.join().unwrap().exits(0);
         });
         change.ended(&environment, true);

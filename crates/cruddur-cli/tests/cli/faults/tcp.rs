@@ -69,7 +69,7 @@ impl TcpProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let server = server.to_owned();
-        let percent = dice.one_of(&[20, 50, 100]);
+        let percent = dice.one_of(&[5, 20, 50, 100]);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let fate = Fate::draw(&mut dice, percent, &tally);
