@@ -17,13 +17,13 @@ impl Change<'_> {
     /// Without faults: what is at stake here is the moment.
     fn survives_signals(&self) {
         let takes = self.duration();
-        let name = format!("{}, interrupted", self.command.join(" "));
+        let name = format!("{}, interrupted", self.again.join(" "));
         over_seeds_at_once(self.at_once, &name, |faults| {
             let environment = (self.prepare)();
             let mut dice = faults.dice.lock().unwrap();
             let signal = dice.one_of(&SIGNALS);
             let moment = dice.duration(takes * 6 / 5);
-            let output = interrupted(environment.command(self.command), moment, signal);
+            let output = interrupted(environment.command(self.again), moment, signal);
             assert!(is_in_order(output.status, signal), "{output:?}");
             self.ended(&environment, output.status.success());
             output.status.to_string()
@@ -34,7 +34,7 @@ impl Change<'_> {
     fn duration(&self) -> Duration {
         let environment = (self.prepare)();
         let begun = Instant::now();
-        environment.run(self.command).exits(0);
+        environment.run(self.again).exits(0);
         begun.elapsed()
     }
 }

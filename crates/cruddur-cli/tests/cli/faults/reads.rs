@@ -20,7 +20,7 @@ const READS: [Read; 9] = [
     (&["db", "sessions"], nothing),
     (&["cognito", "list-users"], lines),
     (&["cognito", "list-users", "--map"], lines),
-    (&["wait", "--timeout", "1"], nothing),
+    (&["wait", "--timeout", "5"], nothing),
 ];
 
 fn lines(run: &Run) -> Vec<String> {
