@@ -31,7 +31,7 @@ use dice::Dice;
 use tally::Tally;
 use tcp::TcpProxy;
 
-const USUAL_RUNS: u64 = 3;
+const USUAL_RUNS: u64 = 2;
 /// Runs spend most of their time on pauses.
 const AT_ONCE: usize = 4;
 
