@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cruddur_core::Service;
+use cruddur_core::aws::OnRetry;
 use cruddur_core::db::ConnectionUrl;
 use cruddur_core::target::{Choice, Inputs, LocalStack, PasswordFile, Target};
 use cruddur_local::{StackDir, Status};
@@ -48,6 +49,7 @@ impl Context {
             profile_region: None,
             password_file: None,
             variables,
+            on_retry: on_retry(ui),
         };
         let password_file = PasswordFileFound::look(&inputs.variables);
         if let PasswordFileFound::Usable(file) = &password_file {
@@ -107,13 +109,19 @@ impl Context {
         inputs
             .variables
             .extend(ours.map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let ui = if quiet { self.ui.quieter() } else { self.ui };
+        inputs.on_retry = on_retry(ui);
         Context {
-            ui: if quiet { self.ui.quieter() } else { self.ui },
+            ui,
             target: Target::resolve(inputs.clone()),
             folder: self.folder.clone(),
             inputs,
         }
     }
+}
+
+fn on_retry(ui: Ui) -> OnRetry {
+    OnRetry::new(move |text| ui.status_beside_bar(text))
 }
 
 /// libpq's password file: `PGPASSFILE`, or else `.pgpass` in the home folder.

@@ -62,6 +62,12 @@ impl Ui {
         }
     }
 
+    /// Says what is going on while a bar may be drawn, which then goes on below.
+    pub fn status_beside_bar(&self, text: impl Display) {
+        let cleared = if self.bars { "\r\x1b[2K" } else { "" };
+        self.status(format_args!("{cleared}{text}"));
+    }
+
     /// Says something that the person may want to act on.
     pub fn warning(&self, text: impl Display) {
         self.tell(format_args!("{} {text}", self.paint("33", "warning:")));

@@ -5,6 +5,7 @@
 //! look-up of credentials or region outside production.
 
 mod clock;
+mod still_trying;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -29,6 +30,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
 
 pub(crate) use clock::{ServerClock, ahead};
+pub use still_trying::OnRetry;
+pub(crate) use still_trying::StillTrying;
 
 use crate::target::{Credentials, Endpoint, Target};
 use crate::{Error, Result, Service};
@@ -41,6 +44,7 @@ pub(crate) struct Connection {
     pub region: Region,
     pub credentials: SharedCredentialsProvider,
     pub http_client: SharedHttpClient,
+    pub still_trying: StillTrying,
 }
 
 impl Connection {
@@ -77,6 +81,7 @@ impl Connection {
             }
         };
         Ok(Connection {
+            still_trying: StillTrying::new(target.on_retry.clone(), service, &at),
             endpoint_url: match endpoint {
                 Endpoint::Url(url) => Some(url),
                 Endpoint::Aws => None,
@@ -136,10 +141,20 @@ pub(crate) fn few_retries() -> RetryConfig {
     retry_config().with_max_attempts(2)
 }
 
+/// A busy server may need long for one answer; one that takes requests and
+/// never answers is not to hold anyone for all of the tries.
 pub(crate) fn timeout_config() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_secs(60))
+        .operation_timeout(Duration::from_secs(120))
+        .build()
+}
+
+/// For those who want to know how things are now.
+pub(crate) fn short_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_timeout(Duration::from_secs(5))
         .build()
 }
 
@@ -257,6 +272,12 @@ where
         },
         // The credential providers fail on the way to the connection, too.
         _ if chain_of(&error).any(|e| e.is::<CredentialsError>()) => Error::Credentials {
+            service,
+            at,
+            cause: root_cause(&error),
+        },
+        // No next page is asked for where the last one names itself as it.
+        SdkError::ConstructionFailure(_) => Error::WrongServer {
             service,
             at,
             cause: root_cause(&error),

@@ -68,6 +68,7 @@ impl Pool {
             .http_client(connection.http_client)
             .retry_config(aws::retry_config())
             .retry_classifier(aws::NobodyListens)
+            .interceptor(connection.still_trying)
             .timeout_config(aws::timeout_config());
         config.set_endpoint_url(connection.endpoint_url);
         Ok(Pool {
@@ -110,7 +111,11 @@ impl Pool {
             .user_pool_id(&self.id)
             .limit(1)
             .customize()
-            .config_override(Config::builder().retry_config(aws::few_retries()))
+            .config_override(
+                Config::builder()
+                    .retry_config(aws::few_retries())
+                    .timeout_config(aws::short_timeouts()),
+            )
             .interceptor(clock.clone())
             .send()
             .await;

@@ -22,6 +22,7 @@ use std::collections::HashMap;
 
 use http::Uri;
 
+use crate::aws::OnRetry;
 use crate::db::ConnectionUrl;
 use crate::{Error, Result, Service};
 
@@ -57,6 +58,8 @@ pub struct Inputs {
     pub password_file: Option<PasswordFile>,
     /// The local stack that runs for this folder.
     pub local: Option<LocalStack>,
+    /// Who is told that requests are still being tried.
+    pub on_retry: OnRetry,
 }
 
 /// libpq's file of passwords.
@@ -148,6 +151,8 @@ pub struct Target {
     pub profile: Option<String>,
     /// The endpoint variables that are set but not followed because of `--prod`.
     pub ignored: Vec<&'static str>,
+    /// Who is told that requests are still being tried.
+    pub on_retry: OnRetry,
     variables: HashMap<String, String>,
 }
 
@@ -168,6 +173,7 @@ impl Target {
             user_pool_id: user_pool_id(&inputs),
             profile: inputs.profile.clone(),
             ignored: ignored(&inputs),
+            on_retry: inputs.on_retry,
             variables: inputs.variables,
         }
     }

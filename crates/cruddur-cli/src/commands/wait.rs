@@ -11,6 +11,8 @@ use crate::context::Context;
 
 /// How often a service that does not answer is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long the last question may take when the time is up.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub struct WaitArgs {
@@ -72,21 +74,18 @@ pub async fn until_ready(
         match service {
             Waited::Ddb => {
                 let table = Table::connect(target).await?;
-                let at = format!("DynamoDB at {}", table.at());
-                asked(context, deadline, &at, || table.answers()).await?;
+                let ask = || table.answers();
+                asked(context, deadline, Service::DynamoDb, table.at(), ask).await?;
             }
             Waited::Db => {
                 let database = Database::connect(target)?;
-                let at = format!("PostgreSQL at {}", database.at());
-                asked(context, deadline, &at, || async {
-                    database.exists().await.map(|_| ())
-                })
-                .await?;
+                let ask = || async { database.exists().await.map(|_| ()) };
+                asked(context, deadline, Service::Postgres, &database.at(), ask).await?;
             }
             Waited::Cognito => {
                 let pool = Pool::connect(target).await?;
-                let at = format!("Cognito at {}", pool.at());
-                asked(context, deadline, &at, || pool.answers()).await?;
+                let ask = || pool.answers();
+                asked(context, deadline, Service::Cognito, pool.at(), ask).await?;
             }
         }
     }
@@ -96,19 +95,28 @@ pub async fn until_ready(
 async fn asked<F: Future<Output = Result<()>>>(
     context: &Context,
     deadline: Instant,
+    service: Service,
     at: &str,
     ask: impl Fn() -> F,
 ) -> anyhow::Result<()> {
     let mut told = false;
     loop {
-        match ask().await {
+        let answer = tokio::time::timeout_at((deadline + GRACE).into(), ask()).await;
+        let no_answer = |_| Error::Unreachable {
+            service,
+            at: at.to_owned(),
+            cause: "it gave no answer in time".to_owned(),
+        };
+        match answer.map_err(no_answer).flatten() {
             Ok(()) => {
-                context.ui.status(format_args!("{at} answers"));
+                context.ui.status(format_args!("{service} at {at} answers"));
                 return Ok(());
             }
             Err(error) if Instant::now() < deadline && is_not_up_yet(&error) => {
                 if !told {
-                    context.ui.status(format_args!("waiting for {at}"));
+                    context
+                        .ui
+                        .status(format_args!("waiting for {service} at {at}"));
                     told = true;
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -7,6 +7,9 @@ mod support;
 mod db;
 mod ddb;
 mod doctor;
+mod faults;
+#[path = "../../../cruddur-core/tests/common/http.rs"]
+mod http;
 mod local;
 mod local_killed;
 mod local_stream;

@@ -6,7 +6,7 @@ use crate::assert_runs;
 use crate::support::TestEnvironment;
 
 /// A pool of its own, named in the environment's variables.
-fn with_pool() -> (TestEnvironment, String) {
+pub fn with_pool() -> (TestEnvironment, String) {
     let mut environment = TestEnvironment::new();
     let answer = environment.cognito("CreateUserPool", &json!({"PoolName": "test"}));
     let pool = answer["UserPool"]["Id"].as_str().unwrap().to_owned();
@@ -14,7 +14,7 @@ fn with_pool() -> (TestEnvironment, String) {
     (environment, pool)
 }
 
-fn add_user(environment: &TestEnvironment, pool: &str, name: &str, handle: Option<&str>) {
+pub fn add_user(environment: &TestEnvironment, pool: &str, name: &str, handle: Option<&str>) {
     let mut attributes = vec![json!({"Name": "email", "Value": format!("{name}@example.com")})];
     if let Some(handle) = handle {
         attributes.push(json!({"Name": "preferred_username", "Value": handle}));
@@ -177,4 +177,33 @@ fn nothing_listens() {
     ];
     environment.variables.clear();
     assert_runs!("nothing_listens", runs);
+}
+
+#[test]
+fn nobody_answers_who_listens() {
+    // The system takes connections before anyone accepts them.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut environment = TestEnvironment::bare();
+    let url = format!("http://{address}");
+    environment.set("AWS_ENDPOINT_URL", &url);
+    environment.set("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", &url);
+    environment.set("AWS_COGNITO_USER_POOL_ID", "us-east-1_x");
+    environment.set(
+        "CONNECTION_URL",
+        &format!("postgresql://u:p@{address}/cruddur"),
+    );
+    std::thread::scope(|scope| {
+        for service in ["ddb", "db", "cognito"] {
+            let environment = &environment;
+            scope.spawn(move || {
+                let begun = std::time::Instant::now();
+                let run = environment.run(&["wait", "--timeout", "1", service]);
+                assert!(run.exits(4).stderr.contains("no answer in time"));
+                assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+            });
+        }
+        scope.spawn(|| environment.run(&["doctor"]).exits(4));
+    });
+    environment.variables.clear();
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::assert_runs;
 use crate::support::{self, TestEnvironment, engines};
 
-async fn connect(environment: &TestEnvironment) -> Table {
+pub async fn connect(environment: &TestEnvironment) -> Table {
     let target = Target::resolve(Inputs {
         endpoint_url: Some(engines().dynamodb.clone()),
         table: Some(environment.table.clone()),
@@ -27,7 +27,7 @@ async fn connect(environment: &TestEnvironment) -> Table {
     Table::connect(&target).await.unwrap()
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -43,14 +43,14 @@ fn person(handle: &str) -> Person {
 }
 
 /// An environment with its table, and the table.
-async fn with_table() -> (TestEnvironment, Table) {
+pub async fn with_table() -> (TestEnvironment, Table) {
     let environment = TestEnvironment::new();
     let table = connect(&environment).await;
     table.load_schema(&SchemaOptions::default()).await.unwrap();
     (environment, table)
 }
 
-async fn begin(table: &Table, names: [&str; 2], text: &str) -> NewGroup {
+pub async fn begin(table: &Table, names: [&str; 2], text: &str) -> NewGroup {
     let (one, other) = (person(names[0]), person(names[1]));
     let new = table.create_message_group(&one, &other, text, Utc::now());
     new.await.unwrap()
@@ -153,7 +153,7 @@ fn events_from_files() {
     assert!(found.iter().all(|(_, text)| text == "After"), "{found:?}");
 }
 
-fn begin_seeded(table: &Table) -> NewGroup {
+pub fn begin_seeded(table: &Table) -> NewGroup {
     let uuid = Uuid::parse_str("5ae290ed-55d1-47a0-bc6d-fe2bc2700399").unwrap();
     let at: DateTime<Utc> = parse_instant("2023-03-24T09:00:00Z").unwrap();
     let mut draft = runtime()
@@ -253,7 +253,7 @@ fn a_table_that_cannot_be_followed() {
 }
 
 /// Ctrl-C, and the status it ends with.
-fn interrupt(mut child: Child) -> Option<i32> {
+pub fn interrupt(mut child: Child) -> Option<i32> {
     // SAFETY: the child has not been waited for, so the id is still its own.
     unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) };
     support::status(&mut child).code()

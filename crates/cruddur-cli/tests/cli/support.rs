@@ -74,6 +74,7 @@ fn shared_stack() -> Engines {
             postgres_port: 0,
             cognito_port: 0,
             search_path: std::env::var_os("PATH"),
+            durable: false,
             ..Options::default()
         };
         send.send(handle.block_on(cruddur_local::start(dir, options, |_| ())))
@@ -140,9 +141,38 @@ impl TestEnvironment {
         environment
     }
 
+    /// With a folder and a table of its own, and all else of this one.
+    pub fn beside(&self) -> TestEnvironment {
+        let mut environment = TestEnvironment::bare();
+        environment.database = self.database.clone();
+        environment.variables = self.variables.clone();
+        // The name of the variable says who drops the database in the end.
+        let url = self.connection_url();
+        environment.unset("CONNECTION_URL");
+        environment.set("DATABASE_URL", &url);
+        environment
+    }
+
+    /// The database's address.
+    pub fn connection_url(&self) -> String {
+        let url = self.variable("CONNECTION_URL");
+        url.or_else(|| self.variable("DATABASE_URL")).unwrap()
+    }
+
+    /// The value of a variable that was set.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let mut variables = self.variables.iter();
+        let found = variables.find(|(other, _)| other == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn unset(&mut self, name: &str) {
+        self.variables.retain(|(other, _)| other != name);
+    }
+
     /// Sets a variable for the runs that follow.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.variables.retain(|(other, _)| other != name);
+        self.unset(name);
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
@@ -225,7 +255,9 @@ impl TestEnvironment {
         self.finish(arguments, command, input)
     }
 
-    fn finish(&self, arguments: &[&str], mut command: Command, input: &[u8]) -> Run {
+    /// Runs a command of this environment to its end, with `input` if its
+    /// standard input is a pipe.
+    pub fn finish(&self, arguments: &[&str], mut command: Command, input: &[u8]) -> Run {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -271,11 +303,10 @@ impl TestEnvironment {
 
 impl Drop for TestEnvironment {
     fn drop(&mut self) {
-        let named = |name: &str| self.variables.iter().any(|(other, _)| other == name);
-        if named("AWS_ENDPOINT_URL_DYNAMODB") {
+        if self.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some() {
             self.run(&["ddb", "drop", "--if-exists"]);
         }
-        if named("CONNECTION_URL") {
+        if self.variable("CONNECTION_URL").is_some() {
             self.run(&["db", "drop", "--force"]);
         }
     }

@@ -51,6 +51,7 @@ impl Table {
             .http_client(connection.http_client)
             .retry_config(aws::retry_config())
             .retry_classifier(aws::NobodyListens)
+            .interceptor(connection.still_trying)
             .timeout_config(aws::timeout_config());
         config.set_endpoint_url(connection.endpoint_url);
         Ok(Table {
@@ -114,6 +115,26 @@ impl Table {
             at: self.at.clone(),
             cause: "its answer is empty".to_owned(),
         }
+    }
+
+    /// Where the next page starts, if there is one. It must not be where this
+    /// one did: its items would be taken again, and for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Failed`] where it is.
+    pub(crate) fn next_page(
+        &self,
+        start: Option<&item::Item>,
+        next: Option<item::Item>,
+    ) -> Result<Option<item::Item>> {
+        if next.is_some() && start == next.as_ref() {
+            return Err(crate::Error::Failed(format!(
+                "DynamoDB at {} answers with the same page of table {} again and again",
+                self.at, self.name
+            )));
+        }
+        Ok(next)
     }
 
     /// Asks the endpoint for something small, to see whether it answers.

@@ -143,7 +143,7 @@ impl Table {
                 .table_name(&self.name)
                 .key_condition_expression(format!("pk = :pk{condition}"))
                 .set_expression_attribute_values(Some(values.clone()))
-                .set_exclusive_start_key(start)
+                .set_exclusive_start_key(start.clone())
                 .scan_index_forward(false)
                 .limit(i32::try_from(left).unwrap_or(i32::MAX))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -159,7 +159,7 @@ impl Table {
                 .consumed_capacity
                 .and_then(|capacity| capacity.capacity_units)
                 .unwrap_or_default();
-            start = page.last_evaluated_key;
+            start = self.next_page(start.as_ref(), page.last_evaluated_key)?;
             if start.is_none() {
                 break;
             }

@@ -309,13 +309,10 @@ impl Segment {
         let Some(next) = next.filter(|_| self.left != Some(0)) else {
             return Ok(None);
         };
-        if self.start.as_ref() == Some(&next) {
-            return Err(Error::Failed(format!(
-                "DynamoDB at {} answers with the same page of table {} again and again",
-                self.shared.table.at, self.shared.table.name
-            )));
-        }
-        self.start = Some(next);
+        self.start = self
+            .shared
+            .table
+            .next_page(self.start.as_ref(), Some(next))?;
         self.adapt(items);
         Ok(Some(self))
     }

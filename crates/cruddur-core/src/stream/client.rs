@@ -75,6 +75,7 @@ impl Streams {
             .http_client(connection.http_client)
             .retry_config(aws::retry_config())
             .retry_classifier(aws::NobodyListens)
+            .interceptor(connection.still_trying)
             .timeout_config(aws::timeout_config());
         config.set_endpoint_url(connection.endpoint_url);
         Ok(Streams {
@@ -101,7 +102,11 @@ impl Streams {
             .table_name(table)
             .limit(1)
             .customize()
-            .config_override(Config::builder().retry_config(aws::few_retries()))
+            .config_override(
+                Config::builder()
+                    .retry_config(aws::few_retries())
+                    .timeout_config(aws::short_timeouts()),
+            )
             .send()
             .await;
         match answer {
@@ -120,7 +125,7 @@ impl Streams {
                 .client
                 .describe_stream()
                 .stream_arn(arn)
-                .set_exclusive_start_shard_id(start)
+                .set_exclusive_start_shard_id(start.clone())
                 .send()
                 .await;
             let stream = match answer {
@@ -138,10 +143,18 @@ impl Streams {
                     .into_iter()
                     .filter_map(shard),
             );
-            start = stream.last_evaluated_shard_id;
-            if start.is_none() {
+            let next = stream.last_evaluated_shard_id;
+            if next.is_none() {
                 break;
             }
+            if next == start {
+                return Err(Error::WrongServer {
+                    service: Service::DynamoDbStreams,
+                    at: self.at.clone(),
+                    cause: "it answers with the same shards again and again".to_owned(),
+                });
+            }
+            start = next;
         }
         Ok(Some(shards))
     }

@@ -18,8 +18,8 @@ const IDLE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 /// How long nothing is asked after an error, at first and at most.
 const LOST: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// After how many rounds without a record a stream counts as drained, and the
-/// pause between them: AWS may answer with an empty page amid records.
-const DRAINED: (u32, Duration) = (3, Duration::from_millis(100));
+/// pause between them: AWS may answer with empty pages amid records.
+const DRAINED: (u32, Duration) = (5, Duration::from_millis(100));
 
 /// Something that happened on the way and that a person may want to know.
 #[derive(Debug, Clone)]

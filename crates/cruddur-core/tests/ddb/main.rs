@@ -7,6 +7,8 @@ mod batch;
 mod dynamodb;
 #[path = "../common/fault_proxy.rs"]
 mod fault_proxy;
+#[path = "../common/http.rs"]
+mod http;
 mod import;
 mod scan;
 mod schema;

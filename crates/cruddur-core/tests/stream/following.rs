@@ -305,6 +305,24 @@ async fn a_parent_is_read_to_its_end_before_its_child() {
 }
 
 #[tokio::test]
+async fn shards_that_lead_back_to_themselves_are_no_list() {
+    let proxy = Proxy::start(engine(), |call| match shards(call) {
+        Some(mut answer) if call.operation == "DescribeStream" => {
+            answer["StreamDescription"]["LastEvaluatedShardId"] = json!("parent");
+            Action::Answer(200, answer)
+        }
+        Some(answer) => Action::Answer(200, answer),
+        None => Action::Forward,
+    })
+    .await;
+    let table = table_at(&proxy.url, "t").await;
+    let streams = streams_at(&proxy.url).await;
+    let drained = drain(&table, &streams, None, &mut Log::default()).await;
+    let error = drained.unwrap_err().to_string();
+    assert!(error.contains("again and again"), "{error}");
+}
+
+#[tokio::test]
 async fn an_iterator_that_expired_is_replaced_and_a_gap_is_read_over() {
     for name in ["ExpiredIteratorException", "TrimmedDataAccessException"] {
         let calls = Arc::new(AtomicUsize::new(0));

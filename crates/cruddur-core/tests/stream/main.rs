@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 
+#[path = "../common/http.rs"]
+mod http;
 mod proxy;
 mod support;
 

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+
+use crate::http::{self, Answer, Upstream};
 
 /// One request.
 pub struct Call {
@@ -49,7 +51,7 @@ struct State {
     engine: String,
     decide: Box<Decide>,
     counts: Mutex<HashMap<String, usize>>,
-    old: Mutex<HashMap<String, Vec<u8>>>,
+    old: Mutex<HashMap<String, Answer>>,
     cut: Notify,
 }
 
@@ -61,7 +63,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(State {
-            engine: engine.trim_start_matches("http://").to_owned(),
+            engine: engine.to_owned(),
             decide: Box::new(decide),
             counts: Mutex::default(),
             old: Mutex::default(),
@@ -101,10 +103,10 @@ impl Drop for Proxy {
 impl State {
     async fn serve(&self, stream: TcpStream) {
         let mut client = BufReader::new(stream);
-        let mut engine = None;
-        while let Some((head, body)) = message(&mut client).await {
+        let mut engine = Upstream::new(&self.engine);
+        while let Ok(Some((head, body))) = http::message(&mut client).await {
             let call = Call {
-                operation: operation(&head),
+                operation: http::operation(&head),
                 body: serde_json::from_slice(&body).unwrap_or_default(),
             };
             let count = |counts: &mut HashMap<String, usize>| {
@@ -115,18 +117,18 @@ impl State {
             let action = (self.decide)(&call);
             let answer = match action {
                 Action::CutBefore => return self.cut_off(&mut client).await,
-                Action::Answer(status, body) => response(status, &body),
+                Action::Answer(status, body) => Answer::json(status, &body),
                 Action::AnswerOld if self.old(&key).is_some() => self.old(&key).unwrap(),
                 Action::CutAfter => {
-                    self.forward(&mut engine, &head, &body).await;
+                    let _ = engine.send(&head, &body).await;
                     return self.cut_off(&mut client).await;
                 }
                 Action::LoseAnswer => {
-                    self.forward(&mut engine, &head, &body).await;
+                    let _ = engine.send(&head, &body).await;
                     return;
                 }
                 Action::Forward | Action::AnswerOld => {
-                    let Some(answer) = self.forward(&mut engine, &head, &body).await else {
+                    let Ok(answer) = engine.send(&head, &body).await else {
                         return;
                     };
                     if call.reads_index() {
@@ -135,13 +137,13 @@ impl State {
                     answer
                 }
             };
-            if client.write_all(&answer).await.is_err() {
+            if client.write_all(&answer.bytes()).await.is_err() {
                 return;
             }
         }
     }
 
-    fn old(&self, key: &str) -> Option<Vec<u8>> {
+    fn old(&self, key: &str) -> Option<Answer> {
         self.old.lock().unwrap().get(key).cloned()
     }
 
@@ -151,61 +153,6 @@ impl State {
         self.cut.notify_one();
         let _ = client.read(&mut [0]).await;
     }
-
-    async fn forward(
-        &self,
-        engine: &mut Option<BufReader<TcpStream>>,
-        head: &str,
-        body: &[u8],
-    ) -> Option<Vec<u8>> {
-        if engine.is_none() {
-            *engine = Some(BufReader::new(TcpStream::connect(&self.engine).await.ok()?));
-        }
-        let engine = engine.as_mut()?;
-        engine.write_all(head.as_bytes()).await.ok()?;
-        engine.write_all(body).await.ok()?;
-        let (head, body) = message(engine).await?;
-        Some([head.as_bytes(), &body].concat())
-    }
-}
-
-/// The head and the body of the next request or answer.
-async fn message(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
-    let mut head = String::new();
-    let mut length = 0;
-    loop {
-        let start = head.len();
-        if stream.read_line(&mut head).await.ok()? == 0 {
-            return None;
-        }
-        let line = head[start..].trim().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.ok()?;
-    Some((head, body))
-}
-
-fn operation(head: &str) -> String {
-    let target = head
-        .lines()
-        .find(|line| line.to_ascii_lowercase().starts_with("x-amz-target:"));
-    let name = target.and_then(|line| line.rsplit('.').next());
-    name.unwrap_or_default().trim().to_owned()
-}
-
-fn response(status: u16, body: &Value) -> Vec<u8> {
-    let body = body.to_string();
-    format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
 }
 
 /// An exception as DynamoDB answers with it.

@@ -3,6 +3,8 @@
 use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::item::{Item, message_pk};
+use cruddur_core::ddb::patterns::Window;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::proxy::{Action, Proxy};
@@ -193,4 +195,19 @@ async fn a_new_group_does_not_write_over_another_of_the_same_microsecond() {
     assert_eq!(new.message.created_at, at(6));
     assert_at(&table, &one, first, 5).await;
     assert_at(&table, &one, new.message.message_group_uuid, 6).await;
+}
+
+#[tokio::test]
+async fn a_page_that_leads_back_to_itself_is_not_shown_twice() {
+    let key = json!({"pk": {"S": "MSG#x"}, "sk": {"S": "2023"}});
+    let page = json!({"Items": [key], "Count": 1, "LastEvaluatedKey": key});
+    let proxy = Proxy::start(engine(), move |_| Action::Answer(200, page.clone())).await;
+    let table = table_at(&proxy.url, "t").await;
+    let window = Window {
+        year: None,
+        before: None,
+        limit: 1000,
+    };
+    let error = table.messages(Uuid::new_v4(), window).await.unwrap_err();
+    assert!(error.to_string().contains("again and again"), "{error}");
 }

@@ -45,7 +45,11 @@ impl Table {
             .describe_table()
             .table_name(&self.name)
             .customize()
-            .config_override(Config::builder().retry_config(aws::few_retries()))
+            .config_override(
+                Config::builder()
+                    .retry_config(aws::few_retries())
+                    .timeout_config(aws::short_timeouts()),
+            )
             .interceptor(clock.clone())
             .send()
             .await;

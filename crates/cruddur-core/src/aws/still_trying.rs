@@ -1,0 +1,157 @@
+//! Tells a person who waits why nothing comes: requests fail, and are sent again.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use super::{chain_of, is_refused, root_cause};
+use crate::Service;
+
+/// How long nothing has to succeed before it is told.
+const LONG: Duration = Duration::from_secs(2);
+
+/// Is called with a sentence when a service has not let anything through for a
+/// while and is still being tried. The default tells nobody.
+#[derive(Clone)]
+pub struct OnRetry(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl OnRetry {
+    /// Calls `tell`.
+    pub fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> OnRetry {
+        OnRetry(Arc::new(tell))
+    }
+}
+
+impl Default for OnRetry {
+    fn default() -> OnRetry {
+        OnRetry::new(|_| ())
+    }
+}
+
+impl fmt::Debug for OnRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRetry")
+    }
+}
+
+/// Watches every try of one client's requests, whether the SDK or this library
+/// makes the next one.
+#[derive(Debug, Clone)]
+pub(crate) struct StillTrying {
+    on_retry: OnRetry,
+    service: Service,
+    at: String,
+    failures: Arc<Mutex<Failures>>,
+}
+
+/// Those since something last succeeded.
+#[derive(Debug, Default)]
+struct Failures {
+    /// When the first of them began.
+    begun: Option<Instant>,
+    told: bool,
+}
+
+impl Failures {
+    fn try_begins(&mut self, now: Instant) {
+        self.begun.get_or_insert(now);
+    }
+
+    /// Whether this one is to be told: the first after a long time, once.
+    fn add(&mut self, now: Instant) -> bool {
+        let begun = *self.begun.get_or_insert(now);
+        let tell = !self.told && now - begun >= LONG;
+        self.told |= tell;
+        tell
+    }
+}
+
+impl StillTrying {
+    pub fn new(on_retry: OnRetry, service: Service, at: &str) -> StillTrying {
+        StillTrying {
+            on_retry,
+            service,
+            at: at.to_owned(),
+            failures: Arc::default(),
+        }
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for StillTrying {
+    fn name(&self) -> &'static str {
+        "still trying"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Ok(mut failures) = self.failures.lock() {
+            failures.try_begins(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Ok(mut failures) = self.failures.lock() else {
+            return Ok(());
+        };
+        match context.output_or_error() {
+            // Nobody tries again where nobody listens.
+            Some(Err(error)) if chain_of(error).any(is_refused) => {}
+            Some(Err(error)) => {
+                if failures.add(Instant::now()) {
+                    let answered = context.response().map(answer);
+                    let cause = answered.unwrap_or_else(|| root_cause(error));
+                    let (service, at) = (self.service, &self.at);
+                    (self.on_retry.0)(&format!("still trying {service} at {at}: {cause}"));
+                }
+            }
+            _ => *failures = Failures::default(),
+        }
+        Ok(())
+    }
+}
+
+/// What a server answered instead of what it was asked for.
+fn answer(response: &HttpResponse) -> String {
+    let body = response.body().bytes().unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let kind = body["__type"].as_str().unwrap_or_default();
+    match kind.rsplit('#').next() {
+        Some(code) if !code.is_empty() => format!("it answers {code}"),
+        _ => format!("it answers HTTP {}", response.status()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_wrong_for_long_is_told_once() {
+        let mut failures = Failures::default();
+        let begun = Instant::now();
+        failures.try_begins(begun);
+        assert!(!failures.add(begun + LONG / 2));
+        assert!(failures.add(begun + LONG));
+        assert!(!failures.add(begun + LONG * 2));
+    }
+}
