@@ -213,10 +213,15 @@ impl StackDir {
         match taken {
             Some(Ok(())) => {}
             Some(Err(TryLockError::WouldBlock)) | None => {
-                return Err(Error::AlreadyRunning {
-                    folder: self.path.clone(),
-                    pid: read_pid(&mut file),
+                // Whoever has just taken it says so in a moment.
+                let pid = (0..100).find_map(|_| {
+                    read_pid(&mut file).or_else(|| {
+                        std::thread::sleep(Duration::from_millis(1));
+                        None
+                    })
                 });
+                let folder = self.path.clone();
+                return Err(Error::AlreadyRunning { folder, pid });
             }
             Some(Err(TryLockError::Error(cause))) => return Err(Error::file("lock", &path)(cause)),
         }
