@@ -208,8 +208,9 @@ def list_users(setting):
 
 
 def stream(setting):
-    # DynamoDB Local takes a hundredth of the transactions.
-    yield drain(setting, setting.dynamodb_local, setting.size(1_000))
+    # DynamoDB Local takes a hundredth of the transactions, and a second and more
+    # for a batch of items that goes into a stream.
+    yield drain(setting, setting.dynamodb_local, setting.size(200))
     yield drain(setting, setting.embedded, setting.size(10_000))
 
 
