@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -142,9 +143,9 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
         }
         () = interruption.recv() => Err(Error::Interrupted.into()),
         never = keep_up(&own), if !args.manner.no_stream => match never {},
-        () = show_requests(context, &mut answered) => unreachable!("the stack holds the sender"),
+        never = show_requests(context, &mut answered) => match never {},
         // In the background the lines are in a log already.
-        () = show_log(context, &dir), if !args.background => unreachable!("a log has no end"),
+        never = show_log(context, &dir), if !args.background => match never {},
     };
     ui.status("ending the local stack");
     // It takes less than a second, so a second Ctrl-C changes nothing.
@@ -154,17 +155,22 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
     code
 }
 
-async fn show_requests(context: &Context, answered: &mut UnboundedReceiver<CognitoRequest>) {
+/// Shows what Cognito was asked. Its end is told by the stack, not here.
+async fn show_requests(
+    context: &Context,
+    answered: &mut UnboundedReceiver<CognitoRequest>,
+) -> Infallible {
     while let Some(CognitoRequest { action, status }) = answered.recv().await {
         context
             .ui
             .status(format_args!("Cognito | {} {status}", printable(&action)));
     }
+    std::future::pending().await
 }
 
 /// Shows what PostgreSQL logs from now on. What DynamoDB does comes by its
 /// stream: the engine tells nothing of its requests.
-async fn show_log(context: &Context, dir: &StackDir) {
+async fn show_log(context: &Context, dir: &StackDir) -> Infallible {
     let mut log = Log::from_end(dir.service_log_path(Service::Postgres));
     loop {
         tokio::time::sleep(PAUSE).await;
