@@ -106,8 +106,12 @@ fn items_are_imported_over_others_only_by_the_name() {
         let all = [&["ddb", "import", "items.jsonl"][..], more].concat();
         run(&environment, &all)
     };
-    // An empty table is nothing to ask about.
-    import(&[]).exits(0);
+    // An empty table is nothing to ask about. What production costs is told.
+    let units = "write capacity units";
+    let first = import(&[]).exits(0);
+    assert!(first.stderr.contains(units), "{first}");
+    let development = environment.run(&["ddb", "import", "items.jsonl"]).exits(0);
+    assert!(!development.stderr.contains(units), "{development}");
     let before = environment.items();
     std::fs::write(file, r#"{"pk":{"S":"MSG#1"},"sk":{"S":"1"}}"#).unwrap();
     let refused = [

@@ -145,6 +145,22 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Whether there is no item at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::scan`].
+    pub async fn is_empty(&self) -> Result<bool> {
+        let options = ScanOptions {
+            limit: Some(1),
+            ..ScanOptions::default()
+        };
+        let any = |_| Ok::<_, Error>(ControlFlow::Break(()));
+        Ok(self.scan(&options, any).await?.items == 0)
+    }
+}
+
 /// Why there is no page: nobody ends its task, so that it panicked.
 fn ended(error: JoinError) -> Error {
     Error::Failed(format!("a page of the table was not read: {error}"))

@@ -92,7 +92,7 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
 
 /// In production, items are not to be written over by mistake.
 async fn guard(context: &Context, args: &ImportArgs, table: &Table) -> anyhow::Result<()> {
-    if !context.target.production || !table.holds_other_conversations(&[]).await? {
+    if !context.target.production || table.is_empty().await? {
         return Ok(());
     }
     super::announce(context, table).await?;
