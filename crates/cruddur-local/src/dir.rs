@@ -231,7 +231,7 @@ impl StackDir {
             file.write_all(std::process::id().to_string().as_bytes())
         };
         write_pid(&mut file).map_err(Error::file("write", &path))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 
     /// Who holds the lock: None for nobody, `Some(None)` for someone who has
@@ -255,7 +255,15 @@ impl StackDir {
 /// process ends, however it ends. Child processes do not inherit it.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting
+        // has the file open too until its exec, and with it the lock.
+        let _ = self.file.unlock();
+    }
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {
@@ -263,4 +271,39 @@ fn read_pid(file: &mut File) -> Option<u32> {
     file.seek(SeekFrom::Start(0)).ok()?;
     file.read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_child_that_is_just_starting_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StackDir::at(folder.path());
+        dir.prepare().unwrap();
+        let lock = dir.lock().unwrap();
+        let (mut forked, mut tell) = io::pipe().unwrap();
+        let (mut go_on, release) = io::pipe().unwrap();
+        let mut child = Command::new("true");
+        // SAFETY: between fork and exec the child only reads and writes a pipe.
+        unsafe {
+            child.pre_exec(move || {
+                tell.write_all(b"!")?;
+                go_on.read_exact(&mut [0])
+            });
+        }
+        let starting = std::thread::spawn(move || child.status());
+        forked.read_exact(&mut [0]).unwrap();
+        // The child has a copy of every open file now, until its exec.
+        drop(lock);
+        let again = dir.lock();
+        (&release).write_all(b"!").unwrap();
+        assert!(starting.join().unwrap().unwrap().success());
+        again.unwrap();
+    }
 }
