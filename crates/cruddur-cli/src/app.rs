@@ -68,9 +68,9 @@ async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) ->
 /// that comes while nobody listens is lost. So a command that has something to
 /// end in order listens with one value, from its first moment to its last.
 pub struct Interruption {
-    interrupt: Listener,
-    terminate: Listener,
-    hangup: Listener,
+    pub interrupt: Listener,
+    pub terminate: Listener,
+    pub hangup: Listener,
 }
 
 impl Interruption {

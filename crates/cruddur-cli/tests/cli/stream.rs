@@ -253,7 +253,7 @@ fn a_table_that_cannot_be_followed() {
 }
 
 /// Ctrl-C, and the status it ends with.
-pub fn interrupt(mut child: Child) -> Option<i32> {
+fn interrupt(mut child: Child) -> Option<i32> {
     // SAFETY: the child has not been waited for, so the id is still its own.
     unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) };
     support::status(&mut child).code()

@@ -26,7 +26,7 @@ use crate::context::Context;
 
 pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     // Before anything that a signal would leave behind.
-    let mut signals = Signals::listen();
+    let mut child = Listener::new(SignalKind::child());
     let mut interruption = Interruption::listen();
     let folder = TemporaryFolder::create_in(&std::env::temp_dir())?;
     let dir = StackDir::at(folder.path());
@@ -44,8 +44,15 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode
             // What it does is among the command's own lines only if it fails.
             let mut own = context.for_stack(&variables(stack.state()), true);
             own.folder = folder.path().to_owned();
+            let ended = wait(
+                context,
+                companion,
+                &mut stack,
+                &mut child,
+                &mut interruption,
+            );
             tokio::select! {
-                status = wait(context, companion, &mut stack, &mut signals) => exit_code(status?),
+                status = ended => exit_code(status?),
                 never = keep_up(&own), if !args.no_stream => match never {},
             }
         }
@@ -75,31 +82,13 @@ async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {
     Ok(stack)
 }
 
-/// The signals that concern this process while the command runs.
-struct Signals {
-    child: Listener,
-    interrupt: Listener,
-    terminate: Listener,
-    hangup: Listener,
-}
-
-impl Signals {
-    fn listen() -> Signals {
-        Signals {
-            child: Listener::new(SignalKind::child()),
-            interrupt: Listener::new(SignalKind::interrupt()),
-            terminate: Listener::new(SignalKind::terminate()),
-            hangup: Listener::hangup(),
-        }
-    }
-}
-
 /// Waits until the command ends, passing on what it would not get otherwise.
 async fn wait(
     context: &Context,
     mut companion: Companion,
     stack: &mut Stack,
-    signals: &mut Signals,
+    child: &mut Listener,
+    interruption: &mut Interruption,
 ) -> anyhow::Result<ExitStatus> {
     let has_terminal = File::open("/dev/tty").is_ok();
     let mut complete = true;
@@ -108,12 +97,12 @@ async fn wait(
             return Ok(status);
         }
         tokio::select! {
-            () = signals.child.recv() => {}
-            () = signals.interrupt.recv() => if !has_terminal {
+            () = child.recv() => {}
+            () = interruption.interrupt.recv() => if !has_terminal {
                 companion.interrupt();
             },
-            () = signals.terminate.recv() => companion.terminate(),
-            () = signals.hangup.recv() => companion.hang_up(),
+            () = interruption.terminate.recv() => companion.terminate(),
+            () = interruption.hangup.recv() => companion.hang_up(),
             // The command finds out by itself; this says why.
             exit = stack.stopped(), if complete => {
                 complete = false;
