@@ -189,20 +189,29 @@ fn connect_keeps_the_password_out_of_the_arguments() {
     environment.set("CONNECTION_URL", "postgresql://u:se%20cret@127.0.0.1:1/d");
     let psql = environment.write(
         "psql",
-        "#!/bin/sh\nfor a; do echo \"<$a>\"; done\necho \"$PGPASSWORD\"\n",
+        "#!/bin/sh\nfor a; do echo \"<$a>\"; done\necho \"$PGPASSWORD\"\n\
+         if [ \"$PGSSLROOTCERT\" ]; then cat \"$PGSSLROOTCERT\"; fi\n",
     );
     std::fs::set_permissions(&psql, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let run = |path: &str| {
-        let mut command = environment.command(&["db", "connect", "--", "-c", "select 1"]);
+    let run = |path: &str, arguments: &[&str]| {
+        let mut command = environment.command(arguments);
         command.env("PATH", path).output().unwrap()
     };
-    let found = run(&format!("{}:/bin", environment.path().display()));
+    let path = format!("{}:/bin", environment.path().display());
+    let found = run(&path, &["db", "connect", "--", "-c", "select 1"]);
     assert_eq!(
         String::from_utf8_lossy(&found.stdout),
         "<--dbname=host='127.0.0.1' port='1' sslmode='prefer' user='u' dbname='d'>\n\
          <-c>\n<select 1>\nse cret\n"
     );
-    let missing = run("/none");
+    // psql knows nothing of Amazon's authorities, so it is handed them in a file.
+    let rds = run(&path, &["db", "connect", "--sslrootcert", "rds"]);
+    let told = String::from_utf8_lossy(&rds.stdout);
+    let (arguments, handed) = told.split_once("se cret\n").expect(&told);
+    assert!(arguments.contains("sslmode='verify-full'"), "{arguments}");
+    assert!(!arguments.contains("sslrootcert"), "{arguments}");
+    assert_eq!(handed, cruddur_core::db::RDS_CERTIFICATES);
+    let missing = run("/none", &["db", "connect"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("apt install postgresql-client"));
     environment.variables.clear();
