@@ -1,107 +1,24 @@
 //! What the tests of the binary stand on: real engines, and an environment of
 //! its own for every test.
-//!
-//! The engines are those of `CRUDDUR_TEST_DYNAMODB_URL`,
-//! `CRUDDUR_TEST_POSTGRES_URL` and `CRUDDUR_TEST_COGNITO_URL`, if all are set;
-//! otherwise a local stack on free ports that ends with the test process.
+
+mod child;
+mod engines;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use cruddur_local::{Options, Stack, StackDir};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+pub use child::{output, status, with_terminal};
+pub use engines::engines;
+use engines::engines_if_started;
+
 pub const BINARY: &str = env!("CARGO_BIN_EXE_cruddur");
-
-/// Longer than any command takes on the busiest machine.
-const HANGS: Duration = Duration::from_secs(180);
-
-/// Addresses of engines that every test of this process shares.
-pub struct Engines {
-    pub dynamodb: String,
-    /// A URL of the server, with another database than a test's.
-    pub postgres: String,
-    pub cognito: String,
-}
-
-pub fn engines() -> &'static Engines {
-    static ENGINES: OnceLock<Engines> = OnceLock::new();
-    ENGINES.get_or_init(|| {
-        let given = |name| std::env::var(name).ok();
-        match (
-            given("CRUDDUR_TEST_DYNAMODB_URL"),
-            given("CRUDDUR_TEST_POSTGRES_URL"),
-            given("CRUDDUR_TEST_COGNITO_URL"),
-        ) {
-            (Some(dynamodb), Some(postgres), Some(cognito)) => Engines {
-                dynamodb,
-                postgres,
-                cognito,
-            },
-            _ => shared_stack(),
-        }
-    })
-}
-
-/// The stack that [`engines`] started, kept until the process exits.
-static STACK: Mutex<Option<(tokio::runtime::Runtime, Stack, TempDir)>> = Mutex::new(None);
-
-fn shared_stack() -> Engines {
-    let folder = TempDir::new().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let (send, receive) = std::sync::mpsc::channel();
-    let dir = StackDir::at(folder.path());
-    let handle = runtime.handle().clone();
-    // PostgreSQL ends with the thread that started it, and a test's own thread
-    // ends with the test.
-    std::thread::spawn(move || {
-        let options = Options {
-            dynamodb_port: 0,
-            postgres_port: 0,
-            cognito_port: 0,
-            search_path: std::env::var_os("PATH"),
-            durable: false,
-            ..Options::default()
-        };
-        send.send(handle.block_on(cruddur_local::start(dir, options, |_| ())))
-            .unwrap();
-        loop {
-            std::thread::park();
-        }
-    });
-    let stack = receive.recv().unwrap().unwrap();
-    let state = stack.state();
-    let engines = Engines {
-        dynamodb: state.dynamodb.url.clone(),
-        postgres: state.connection_url().replace("/cruddur", "/postgres"),
-        cognito: state.cognito.url.clone(),
-    };
-    *STACK.lock().unwrap() = Some((runtime, stack, folder));
-    // SAFETY: the handler only uses what lives as long as the process.
-    unsafe { libc::atexit(end_stack) };
-    engines
-}
-
-extern "C" fn end_stack() {
-    if let Some((runtime, stack, folder)) = STACK.lock().ok().and_then(|mut stack| stack.take()) {
-        let _ = runtime.block_on(stack.stop());
-        drop(folder);
-    }
-}
 
 /// A folder, a home, a table, a database and a pool that only one test uses.
 pub struct TestEnvironment {
@@ -312,47 +229,6 @@ impl Drop for TestEnvironment {
     }
 }
 
-/// How a child ends, which it must: one that hangs fails its test instead of
-/// holding up all of them.
-pub fn output(child: Child) -> Output {
-    let pid = i32::try_from(child.id()).unwrap();
-    let (ended, end) = std::sync::mpsc::channel::<()>();
-    let watch = std::thread::spawn(move || {
-        let late = end.recv_timeout(HANGS) == Err(RecvTimeoutError::Timeout);
-        if late {
-            // SAFETY: sends a signal to a child that is still being waited for.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-        }
-        late
-    });
-    let output = child.wait_with_output().unwrap();
-    drop(ended);
-    assert!(!watch.join().unwrap(), "did not end: {output:?}");
-    output
-}
-
-/// The status of a child that ends as [`output`]'s does.
-pub fn status(child: &mut Child) -> ExitStatus {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if begun.elapsed() > HANGS {
-            child.kill().unwrap();
-            panic!("did not end");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn engines_if_started() -> Option<&'static Engines> {
-    // Only asked after a test has decided; starting them for nothing is slow.
-    let started = STACK.lock().is_ok_and(|stack| stack.is_some());
-    let given = std::env::var_os("CRUDDUR_TEST_DYNAMODB_URL").is_some();
-    (started || given).then(engines)
-}
-
 /// How a run of the binary ended.
 pub struct Run {
     command: String,
@@ -412,36 +288,4 @@ macro_rules! assert_runs {
             insta::assert_snapshot!($name, shown);
         });
     };
-}
-
-/// A terminal of its own for a command; it is closed when the file is.
-pub fn with_terminal(command: &mut Command) -> File {
-    let (mut ours, mut theirs) = (0, 0);
-    // SAFETY: the first two are filled in, the others may be null.
-    let opened = unsafe {
-        libc::openpty(
-            &mut ours,
-            &mut theirs,
-            std::ptr::null_mut(),
-            std::ptr::null(),
-            std::ptr::null(),
-        )
-    };
-    assert_eq!(opened, 0);
-    // SAFETY: both are open, and nobody else's.
-    let (ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
-    let prepare = || {
-        // SAFETY: both only make a system call, as is allowed after a fork.
-        let made = unsafe { libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0 };
-        made.then_some(()).ok_or_else(std::io::Error::last_os_error)
-    };
-    command
-        .stdin(theirs.try_clone().unwrap())
-        .stdout(theirs.try_clone().unwrap())
-        .stderr(theirs);
-    // SAFETY: the closure makes system calls only.
-    unsafe { command.pre_exec(prepare) };
-    // SAFETY: the child must not keep the other end open, or it never closes.
-    unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
-    ours
 }

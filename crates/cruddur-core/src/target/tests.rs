@@ -1,0 +1,207 @@
+use super::*;
+
+fn inputs(variables: &[(&str, &str)]) -> Inputs {
+    Inputs {
+        variables: variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..Inputs::default()
+    }
+}
+
+fn local() -> LocalStack {
+    LocalStack {
+        folder: ".cruddur".to_owned(),
+        dynamodb: "http://127.0.0.1:4001".to_owned(),
+        postgres: "postgresql://postgres:secret@127.0.0.1:4002/cruddur".to_owned(),
+        cognito: "http://127.0.0.1:4003".to_owned(),
+        user_pool_id: "us-east-1_local".to_owned(),
+    }
+}
+
+fn dynamodb_of(inputs: Inputs) -> String {
+    let choice = Target::resolve(inputs).dynamodb.unwrap();
+    format!(
+        "{} by {}",
+        choice.value.display(Service::DynamoDb, "r"),
+        choice.why
+    )
+}
+
+#[test]
+fn dynamodb_flag_beats_variables_beat_the_stack_beats_the_default() {
+    let mut all = inputs(&[
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://a"),
+        ("AWS_ENDPOINT_URL", "http://b"),
+    ]);
+    all.local = Some(local());
+    let mut flag = all.clone();
+    flag.endpoint_url = Some("http://flag".to_owned());
+    assert_eq!(dynamodb_of(flag), "http://flag by --endpoint-url");
+    assert_eq!(
+        dynamodb_of(all.clone()),
+        "http://a by AWS_ENDPOINT_URL_DYNAMODB"
+    );
+    all.variables.remove("AWS_ENDPOINT_URL_DYNAMODB");
+    assert_eq!(dynamodb_of(all.clone()), "http://b by AWS_ENDPOINT_URL");
+    all.variables
+        .insert("AWS_ENDPOINT_URL".to_owned(), String::new());
+    assert_eq!(
+        dynamodb_of(all.clone()),
+        "http://127.0.0.1:4001 by the local stack in .cruddur"
+    );
+    all.local = None;
+    assert_eq!(dynamodb_of(all), "http://localhost:8000 by the default");
+}
+
+#[test]
+fn an_endpoint_with_a_password_is_refused_without_repeating_it() {
+    for url in ["http://u:secret@h", "postgresql://u:secret@h/d"] {
+        let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
+        let error = target.dynamodb.unwrap_err().to_string();
+        assert!(error.contains("has an @"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn a_password_is_the_urls_then_the_variables_then_the_files() {
+    let resolved = |url: &str, password: Option<&str>| {
+        let mut inputs = inputs(&[("CONNECTION_URL", url)]);
+        inputs.password_file = Some(PasswordFile {
+            name: "/home/u/.pgpass".to_owned(),
+            text: "other:*:*:*:no\nh:*:d:u:filed\n".to_owned(),
+        });
+        let password = password.map(|p| ("PGPASSWORD".to_owned(), p.to_owned()));
+        inputs.variables.extend(password);
+        let choice = Target::resolve(inputs).postgres.unwrap();
+        let found = choice.value.psql().password.unwrap_or_default();
+        (String::from_utf8(found).unwrap(), choice.why)
+    };
+    let plain = "CONNECTION_URL".to_owned();
+    let given = |password: &str| (password.to_owned(), plain.clone());
+    assert_eq!(resolved("postgresql://u:p@h/d", Some("v")), given("p"));
+    assert_eq!(resolved("postgresql://u@h/d", Some("v")), given("v"));
+    let why = "CONNECTION_URL; the password: /home/u/.pgpass:2".to_owned();
+    let filed = ("filed".to_owned(), why);
+    assert_eq!(resolved("postgresql://u@h/d", None), filed);
+    assert_eq!(resolved("postgresql://v@h/d", None), given(""));
+    // One password for two servers that have two of them is none.
+    assert_eq!(resolved("postgresql://u@h,other/d", None), given(""));
+}
+
+#[test]
+fn production_ignores_inherited_endpoints_and_says_so() {
+    let mut inputs = inputs(&[
+        ("AWS_ENDPOINT_URL", "http://b"),
+        ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "http://c"),
+        ("CONNECTION_URL", "postgresql://localhost/dev"),
+    ]);
+    inputs.local = Some(local());
+    inputs.production = true;
+    let target = Target::resolve(inputs);
+    assert_eq!(target.dynamodb.unwrap().value, Endpoint::Aws);
+    assert_eq!(target.cognito.unwrap().value, Endpoint::Aws);
+    assert_eq!(
+        target.ignored,
+        [
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"
+        ]
+    );
+    assert!(matches!(target.postgres, Err(Error::NotConfigured { .. })));
+    assert!(matches!(target.region, Err(Error::NotConfigured { .. })));
+    assert_eq!(target.user_pool_id, None);
+}
+
+#[test]
+fn cognito_does_not_follow_the_endpoint_that_names_dynamodb() {
+    let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", "http://localhost:8000")]));
+    assert_eq!(target.cognito.unwrap().value, Endpoint::Aws);
+}
+
+#[test]
+fn the_flag_for_authorities_beats_the_url() {
+    let of = |query: &str, file: &str| {
+        let url = format!("postgresql://h/d{query}");
+        let resolved = Target::resolve(Inputs {
+            production: true,
+            root_certificates: Some(file.to_owned()),
+            ..inputs(&[("PROD_CONNECTION_URL", &url)])
+        });
+        resolved.postgres.map(|choice| choice.value.to_string())
+    };
+    let shown = of("?sslrootcert=a.pem", "b.pem").unwrap();
+    assert_eq!(shown, "postgresql://h:5432/d?sslrootcert=b.pem");
+    let shown = of("", "rds").unwrap();
+    assert_eq!(
+        shown,
+        "postgresql://h:5432/d?sslmode=verify-full&sslrootcert=rds"
+    );
+    let refused = of("?sslmode=require", "rds").unwrap_err();
+    assert!(matches!(refused, Error::Usage(_)), "{refused}");
+}
+
+#[test]
+fn production_is_reached_only_by_asking_for_it() {
+    for url in [
+        "https://dynamodb.us-east-1.amazonaws.com",
+        "https://DynamoDB.us-east-1.AMAZONAWS.com.",
+        "https://dynamodb.cn-north-1.amazonaws.com.cn",
+        "https://dynamodb.us-east-1.api.aws",
+    ] {
+        let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
+        assert!(matches!(target.dynamodb, Err(Error::Refused(_))), "{url}");
+    }
+    let url = "postgresql://u:p@db.abc.us-east-1.rds.amazonaws.com/cruddur";
+    let target = Target::resolve(inputs(&[("CONNECTION_URL", url)]));
+    assert!(matches!(target.postgres, Err(Error::Refused(_))));
+}
+
+#[test]
+fn production_takes_plain_http_to_this_machine_only() {
+    for (url, allowed) in [
+        ("http://localhost:8000", true),
+        ("http://[::1]:8000", true),
+        ("http://10.0.0.7:8000", false),
+        ("https://10.0.0.7:8000", true),
+    ] {
+        let target = Target::resolve(Inputs {
+            production: true,
+            endpoint_url: Some(url.to_owned()),
+            ..Inputs::default()
+        });
+        assert_eq!(target.dynamodb.is_ok(), allowed, "{url}");
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_an_error_of_usage() {
+    for url in [
+        "localhost:8000",
+        "ftp://localhost",
+        "http://",
+        "::",
+        "http:///x",
+    ] {
+        let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
+        assert!(matches!(target.dynamodb, Err(Error::Usage(_))), "{url}");
+    }
+}
+
+#[test]
+fn credentials_are_the_environments_or_dummy_ones_but_never_looked_up() {
+    let url = Endpoint::Url("http://localhost:8000".to_owned());
+    let bare = Target::resolve(inputs(&[]));
+    assert_eq!(bare.credentials(&url), Credentials::Dummy);
+    assert_eq!(bare.credentials(&Endpoint::Aws), Credentials::Missing);
+    let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+    let given = Target::resolve(inputs(&keys));
+    assert_eq!(given.credentials(&url), Credentials::Environment);
+    let production = Target::resolve(Inputs {
+        production: true,
+        ..inputs(&keys)
+    });
+    assert_eq!(production.credentials(&Endpoint::Aws), Credentials::Chain);
+}
