@@ -1,7 +1,7 @@
 //! Tells a person who waits why nothing comes: requests fail, and are sent again.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -58,20 +58,21 @@ pub(crate) struct StillTrying {
 struct Failures {
     /// When the first of them began.
     begun: Option<Instant>,
+    /// What the last of them failed of.
+    cause: Option<String>,
     told: bool,
 }
 
 impl Failures {
-    fn try_begins(&mut self, now: Instant) {
-        self.begun.get_or_insert(now);
-    }
-
-    /// Whether this one is to be told: the first after a long time, once.
-    fn add(&mut self, now: Instant) -> bool {
+    /// Gives what is to be told, once: why this is not the first try for long.
+    fn try_begins(&mut self, now: Instant) -> Option<String> {
         let begun = *self.begun.get_or_insert(now);
-        let tell = !self.told && now - begun >= LONG;
-        self.told |= tell;
-        tell
+        if self.told || now - begun < LONG {
+            return None;
+        }
+        let cause = self.cause.take();
+        self.told = cause.is_some();
+        cause
     }
 }
 
@@ -98,8 +99,10 @@ impl Intercept for StillTrying {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Ok(mut failures) = self.failures.lock() {
-            failures.try_begins(Instant::now());
+        let begins = |mut failures: MutexGuard<Failures>| failures.try_begins(Instant::now());
+        if let Some(cause) = self.failures.lock().ok().and_then(begins) {
+            let (service, at) = (self.service, &self.at);
+            (self.on_retry.0)(&format!("still trying {service} at {at}: {cause}"));
         }
         Ok(())
     }
@@ -115,14 +118,10 @@ impl Intercept for StillTrying {
         };
         match context.output_or_error() {
             // Nobody tries again where nobody listens.
-            Some(Err(error)) if chain_of(error).any(is_refused) => {}
+            Some(Err(error)) if chain_of(error).any(is_refused) => failures.cause = None,
             Some(Err(error)) => {
-                if failures.add(Instant::now()) {
-                    let answered = context.response().map(answer);
-                    let cause = answered.unwrap_or_else(|| root_cause(error));
-                    let (service, at) = (self.service, &self.at);
-                    (self.on_retry.0)(&format!("still trying {service} at {at}: {cause}"));
-                }
+                let answered = context.response().map(answer);
+                failures.cause = Some(answered.unwrap_or_else(|| root_cause(error)));
             }
             _ => *failures = Failures::default(),
         }
@@ -146,12 +145,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_wrong_for_long_is_told_once() {
+    fn another_try_after_a_long_time_is_told_once() {
         let mut failures = Failures::default();
         let begun = Instant::now();
-        failures.try_begins(begun);
-        assert!(!failures.add(begun + LONG / 2));
-        assert!(failures.add(begun + LONG));
-        assert!(!failures.add(begun + LONG * 2));
+        let mut fails = |from: Instant| {
+            let told = failures.try_begins(from);
+            failures.cause = Some("it fails".to_owned());
+            told
+        };
+        assert_eq!(fails(begun), None);
+        assert_eq!(fails(begun + LONG / 2), None);
+        assert_eq!(fails(begun + LONG).as_deref(), Some("it fails"));
+        assert_eq!(fails(begun + LONG * 2), None);
+    }
+
+    #[test]
+    fn tries_at_the_same_time_are_no_further_tries() {
+        let mut failures = Failures::default();
+        let begun = Instant::now();
+        assert_eq!(failures.try_begins(begun), None);
+        assert_eq!(failures.try_begins(begun + LONG * 2), None);
     }
 }
