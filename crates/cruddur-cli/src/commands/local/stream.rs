@@ -61,8 +61,9 @@ struct Log {
 
 impl Sink for Log {
     fn batch(&mut self, records: &[StreamRecord], applied: &Applied) -> Result<()> {
-        self.ui
-            .status(format_args!("DynamoDB | {}", changes(records)));
+        if let Some(changes) = changes(records) {
+            self.ui.status(format_args!("DynamoDB | {changes}"));
+        }
         for group in &applied.moved {
             let at = time::to_key(group.last_message_at);
             let uuid = &group.message_group_uuid;
@@ -86,16 +87,18 @@ impl Sink for Log {
     }
 }
 
-/// A line for a batch, not one a record: an import is a hundred thousand.
-fn changes(records: &[StreamRecord]) -> String {
+/// A line for a batch, not one a record: an import is a hundred thousand. None
+/// where no record of it can be understood.
+fn changes(records: &[StreamRecord]) -> Option<String> {
     let changes = records
         .iter()
         .filter_map(|record| record.change.as_ref().ok());
     let (gone, put): (Vec<_>, Vec<_>) = changes.partition(|c| c.kind == ChangeKind::Remove);
     let items = |count| if count == 1 { "item" } else { "items" };
     match (put.len(), gone.len()) {
-        (put, 0) => format!("{put} {} written", items(put)),
-        (0, gone) => format!("{gone} {} deleted", items(gone)),
-        (put, gone) => format!("{put} {} written, {gone} deleted", items(put)),
+        (0, 0) => None,
+        (put, 0) => Some(format!("{put} {} written", items(put))),
+        (0, gone) => Some(format!("{gone} {} deleted", items(gone))),
+        (put, gone) => Some(format!("{put} {} written, {gone} deleted", items(put))),
     }
 }
