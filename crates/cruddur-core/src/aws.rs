@@ -276,17 +276,20 @@ where
             at,
             cause: root_cause(&error),
         },
-        // No next page is asked for where the last one names itself as it.
-        SdkError::ConstructionFailure(_) => Error::WrongServer {
-            service,
-            at,
-            cause: root_cause(&error),
-        },
         _ => Error::Unreachable {
             service,
             at,
             cause: root_cause(&error),
         },
+    }
+}
+
+/// Says that a service's pages lead in a circle, so that none of them is the last.
+pub(crate) fn repeats_itself(service: Service, at: &str) -> Error {
+    Error::WrongServer {
+        service,
+        at: at.to_owned(),
+        cause: "it answers with the same page again and again".to_owned(),
     }
 }
 

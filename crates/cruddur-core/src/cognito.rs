@@ -127,8 +127,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Error::PoolNotFound`]; [`Error::Failed`] where the service hands out
-    /// the same page again and again.
+    /// [`Error::PoolNotFound`]; [`Error::WrongServer`] where the service hands
+    /// out the same page again and again.
     pub async fn users(&self) -> Result<Vec<PoolUser>> {
         let mut all = Vec::new();
         self.for_each_page(|users| {
@@ -164,9 +164,7 @@ impl Pool {
             match page.pagination_token.filter(|token| !token.is_empty()) {
                 None => return Ok(()),
                 Some(next) if !seen.insert(next.clone()) => {
-                    let (at, id) = (&self.at, &self.id);
-                    let repeated = format!("Cognito at {at} repeats a page of user pool {id}");
-                    return Err(Error::Failed(repeated).into());
+                    return Err(aws::repeats_itself(Service::Cognito, &self.at).into());
                 }
                 next => token = next,
             }

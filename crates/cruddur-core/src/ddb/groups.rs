@@ -1,12 +1,13 @@
 //! Reading the items of one message group: by the index, which is quick but
 //! may lag behind the table, and from the table itself.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 
 use super::item::{GROUP_PREFIX, Item, group_pk, string, text};
 use super::{GROUP_INDEX, Table};
-use crate::{Error, Result, aws, time};
+use crate::{Error, Result, time};
 
 /// A group item as it was read: its key and all that it holds.
 #[derive(Debug, Clone)]
@@ -57,23 +58,15 @@ impl Table {
     /// tables and Global Secondary Indexes"): an item may be missing, or be
     /// there although it is gone.
     pub(crate) async fn group_items_by_index(&self, group: &str) -> Result<Vec<GroupItem>> {
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(GROUP_INDEX)
             .key_condition_expression("message_group_uuid = :group")
-            .expression_attribute_values(":group", string(group))
-            .into_paginator()
-            .items()
-            .send();
-        let mut items = Vec::new();
-        while let Some(item) = pages.next().await {
-            items.extend(GroupItem::read(
-                item.map_err(|error| self.index_error(error))?,
-            ));
-        }
-        Ok(items)
+            .expression_attribute_values(":group", string(group));
+        let found = self.found_groups(query).await;
+        found.map_err(|error| self.index_error(error))
     }
 
     /// One participant's items of a group, as the table has them now.
@@ -87,7 +80,7 @@ impl Table {
     }
 
     async fn groups_of(&self, owner: &str, name: &str, value: &str) -> Result<Vec<GroupItem>> {
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.name)
@@ -96,26 +89,23 @@ impl Table {
             .filter_expression("#name = :value")
             .expression_attribute_names("#name", name)
             .expression_attribute_values(":pk", string(group_pk(owner)))
-            .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
-            .into_paginator()
-            .items()
-            .send();
+            .expression_attribute_values(":value", AttributeValue::S(value.to_owned()));
+        self.found_groups(query).await
+    }
+
+    async fn found_groups(&self, query: QueryFluentBuilder) -> Result<Vec<GroupItem>> {
         let mut items = Vec::new();
-        while let Some(item) = pages.next().await {
-            items.extend(GroupItem::read(item.map_err(|error| self.error(error))?));
-        }
+        self.every_page(query, |page| {
+            let found = page.items.unwrap_or_default();
+            items.extend(found.into_iter().filter_map(GroupItem::read));
+        })
+        .await?;
         Ok(items)
     }
 
-    /// As [`Table::error`], and says so where the index is not there.
-    fn index_error<E>(
-        &self,
-        error: aws_sdk_dynamodb::error::SdkError<E, aws::HttpResponse>,
-    ) -> Error
-    where
-        E: std::error::Error + aws::ProvideErrorMetadata + Send + Sync + 'static,
-    {
-        match self.error(error) {
+    /// Says so where an error is that the index is not there.
+    fn index_error(&self, error: Error) -> Error {
+        match error {
             Error::Service { code, message, .. }
                 if code == "ValidationException" && message.contains("specified index") =>
             {

@@ -8,6 +8,7 @@ pub mod json;
 pub mod limits;
 pub mod messages;
 mod pace;
+mod pages;
 pub mod patterns;
 mod retry;
 pub mod scan;
@@ -117,26 +118,6 @@ impl Table {
         }
     }
 
-    /// Where the next page starts, if there is one. It must not be where this
-    /// one did: its items would be taken again, and for ever.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::Error::Failed`] where it is.
-    pub(crate) fn next_page(
-        &self,
-        start: Option<&item::Item>,
-        next: Option<item::Item>,
-    ) -> Result<Option<item::Item>> {
-        if next.is_some() && start == next.as_ref() {
-            return Err(crate::Error::Failed(format!(
-                "DynamoDB at {} answers with the same page of table {} again and again",
-                self.at, self.name
-            )));
-        }
-        Ok(next)
-    }
-
     /// Asks the endpoint for something small, to see whether it answers.
     ///
     /// # Errors
@@ -145,16 +126,5 @@ impl Table {
     pub async fn answers(&self) -> Result<()> {
         let answer = self.client.list_tables().limit(1).send().await;
         answer.map(|_| ()).map_err(|error| self.error(error))
-    }
-
-    /// The names of every table of the endpoint, to the last page.
-    pub async fn list_tables(&self) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let mut pages = self.client.list_tables().into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.error(error))?;
-            names.extend(page.table_names.unwrap_or_default());
-        }
-        Ok(names)
     }
 }

@@ -143,9 +143,7 @@ impl Table {
         }
         Ok(scanned)
     }
-}
 
-impl Table {
     /// Whether there is no item at all.
     ///
     /// # Errors

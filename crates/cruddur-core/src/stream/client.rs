@@ -148,11 +148,7 @@ impl Streams {
                 break;
             }
             if next == start {
-                return Err(Error::WrongServer {
-                    service: Service::DynamoDbStreams,
-                    at: self.at.clone(),
-                    cause: "it answers with the same shards again and again".to_owned(),
-                });
+                return Err(aws::repeats_itself(Service::DynamoDbStreams, &self.at));
             }
             start = next;
         }

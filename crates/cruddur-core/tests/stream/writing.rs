@@ -198,16 +198,36 @@ async fn a_new_group_does_not_write_over_another_of_the_same_microsecond() {
 }
 
 #[tokio::test]
-async fn a_page_that_leads_back_to_itself_is_not_shown_twice() {
+async fn a_page_that_leads_back_to_itself_is_not_taken_for_the_last() {
     let key = json!({"pk": {"S": "MSG#x"}, "sk": {"S": "2023"}});
     let page = json!({"Items": [key], "Count": 1, "LastEvaluatedKey": key});
-    let proxy = Proxy::start(engine(), move |_| Action::Answer(200, page.clone())).await;
+    let names = json!({"TableNames": ["a"], "LastEvaluatedTableName": "a"});
+    let proxy = Proxy::start(engine(), move |call| match call.operation.as_str() {
+        "ListTables" => Action::Answer(200, names.clone()),
+        _ => Action::Answer(200, page.clone()),
+    })
+    .await;
     let table = table_at(&proxy.url, "t").await;
     let window = Window {
         year: None,
         before: None,
         limit: 1000,
     };
-    let error = table.messages(Uuid::new_v4(), window).await.unwrap_err();
-    assert!(error.to_string().contains("again and again"), "{error}");
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let group = Uuid::new_v4();
+    for error in [
+        table.messages(group, window).await.unwrap_err(),
+        table.list_tables().await.unwrap_err(),
+        table
+            .create_message_group(&one, &other, "hi", at(6))
+            .await
+            .unwrap_err(),
+        table
+            .create_message(group, &one, "hi", at(6))
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::WrongServer { .. }), "{error}");
+        assert!(error.to_string().contains("again and again"), "{error}");
+    }
 }

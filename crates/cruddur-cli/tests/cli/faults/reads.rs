@@ -53,6 +53,13 @@ fn with_everything() -> TestEnvironment {
 #[test]
 fn reading() {
     let environment = with_everything();
+    // A list that ends too soon must lack one of them.
+    let tables = ["-2", "-3"].map(|end| format!("{}{end}", environment.table));
+    for table in &tables {
+        environment
+            .run(&["ddb", "schema-load", "--table", table])
+            .exits(0);
+    }
     for (command, shown) in READS {
         let expected = shown(&environment.run(command).exits(0));
         over_seeds(&command.join(" "), |faults| {
@@ -62,6 +69,9 @@ fn reading() {
             }
             ending(&run)
         });
+    }
+    for table in &tables {
+        environment.run(&["ddb", "drop", table]).exits(0);
     }
 }
 

@@ -86,10 +86,8 @@ impl Table {
                 .expression_attribute_values(":group", string(group.to_string()));
         }
         let mut items = Vec::new();
-        let mut pages = request.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            items.extend(page.map_err(|e| self.error(e))?.items.unwrap_or_default());
-        }
+        self.every_page(request, |page| items.extend(page.items.unwrap_or_default()))
+            .await?;
         Ok(items)
     }
 
@@ -103,20 +101,18 @@ impl Table {
     ) -> Result<bool> {
         let group = conversation.message_group_uuid;
         let mut counted = 0;
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
             .select(Select::Count)
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", string(message_pk(group)))
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.error(error))?;
+            .expression_attribute_values(":pk", string(message_pk(group)));
+        self.every_page(query, |page| {
             counted += usize::try_from(page.count).unwrap_or_default();
-        }
+        })
+        .await?;
         for person in people {
             if self.group_items(person, group).await?.len() != 1 {
                 return Ok(false);

@@ -1,0 +1,79 @@
+//! Lists that come in pages, followed to the last one.
+//!
+//! Not by the SDK's paginators: where a page leads back to itself, they end as
+//! if it were the last, and what is missing goes unnoticed.
+
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+
+use super::Table;
+use super::item::Item;
+use crate::{Result, Service, aws};
+
+impl Table {
+    /// The names of every table of the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::WrongServer`] where a page leads back to itself, and
+    /// what a request failed of.
+    pub async fn list_tables(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self.client.list_tables();
+            let page = request
+                .set_exclusive_start_table_name(start.clone())
+                .send()
+                .await
+                .map_err(|error| self.error(error))?;
+            names.extend(page.table_names.unwrap_or_default());
+            let next = page.last_evaluated_table_name;
+            start = self.next_page(start.as_ref(), next)?;
+            if start.is_none() {
+                return Ok(names);
+            }
+        }
+    }
+
+    /// Hands every page of a query to `take`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::list_tables`].
+    pub(crate) async fn every_page(
+        &self,
+        query: QueryFluentBuilder,
+        mut take: impl FnMut(QueryOutput),
+    ) -> Result<()> {
+        let mut start: Option<Item> = None;
+        loop {
+            let request = query.clone().set_exclusive_start_key(start.clone());
+            let answer = request.send().await;
+            let mut page = answer.map_err(|error| self.error(error))?;
+            let next = page.last_evaluated_key.take();
+            take(page);
+            start = self.next_page(start.as_ref(), next)?;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Where the next page starts, if there is one. It must not be where this
+    /// one did: what it holds would be taken again, and for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::WrongServer`] where it is.
+    pub(crate) fn next_page<T: PartialEq>(
+        &self,
+        start: Option<&T>,
+        next: Option<T>,
+    ) -> Result<Option<T>> {
+        if next.is_some() && start == next.as_ref() {
+            return Err(aws::repeats_itself(Service::DynamoDb, &self.at));
+        }
+        Ok(next)
+    }
+}
