@@ -4,9 +4,7 @@
 //! sizes and formats". A batch with one item beyond them is refused whole, so
 //! it is worth knowing beforehand which one it is.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::item::Item;
+use super::json::{Attributes, Value};
 
 /// The largest item, in bytes as [`item_size`] counts them.
 pub const MAX_ITEM_SIZE: usize = 400 * 1024;
@@ -17,25 +15,24 @@ const MAX_SORT_KEY: usize = 1024;
 
 /// The size of an item in bytes, as DynamoDB counts it for its limits and its
 /// capacity units. Numbers are counted at AWS's "approximately".
-pub fn item_size(item: &Item) -> usize {
+pub fn item_size(item: &Attributes<'_>) -> usize {
     item.iter()
         .map(|(name, value)| name.len() + value_size(value))
         .sum()
 }
 
-fn value_size(value: &AttributeValue) -> usize {
-    use AttributeValue as V;
+fn value_size(value: &Value<'_>) -> usize {
     match value {
-        V::S(text) => text.len(),
-        V::N(digits) => number_size(digits),
-        V::B(bytes) => bytes.as_ref().len(),
-        V::Ss(texts) => texts.iter().map(String::len).sum(),
-        V::Ns(numbers) => numbers.iter().map(|digits| number_size(digits)).sum(),
-        V::Bs(blobs) => blobs.iter().map(|blob| blob.as_ref().len()).sum(),
+        Value::S(text) => text.len(),
+        Value::N(digits) => number_size(digits),
+        Value::B(bytes) => bytes.len(),
+        Value::Ss(texts) => texts.iter().map(|text| text.len()).sum(),
+        Value::Ns(numbers) => numbers.iter().map(|digits| number_size(digits)).sum(),
+        Value::Bs(blobs) => blobs.iter().map(|blob| blob.len()).sum(),
         // Three bytes for the container, one for each of its elements.
-        V::M(map) => 3 + map.len() + item_size(map),
-        V::L(list) => 3 + list.len() + list.iter().map(value_size).sum::<usize>(),
-        _ => 1,
+        Value::M(map) => 3 + map.iter().len() + item_size(map),
+        Value::L(list) => 3 + list.len() + list.iter().map(value_size).sum::<usize>(),
+        Value::Bool(_) | Value::Null => 1,
     }
 }
 
@@ -52,15 +49,15 @@ fn number_size(digits: &str) -> usize {
 /// # Errors
 ///
 /// A sentence, without where the item came from.
-pub fn check_item(item: &Item) -> Result<(), String> {
+pub fn check_item(item: &Attributes<'_>) -> Result<(), String> {
     check_key(item, "pk", MAX_PARTITION_KEY)?;
     check_key(item, "sk", MAX_SORT_KEY)?;
     // The index takes the item only where its key is a string, and DynamoDB
     // refuses the item where it is there but is none.
-    if item.contains_key("message_group_uuid") {
+    if item.get("message_group_uuid").is_some() {
         check_key(item, "message_group_uuid", MAX_PARTITION_KEY)?;
     }
-    for (name, value) in item {
+    for (name, value) in item.iter() {
         check_value(value).map_err(|error| format!("{name:?} {error}"))?;
     }
     match item_size(item) {
@@ -71,11 +68,11 @@ pub fn check_item(item: &Item) -> Result<(), String> {
     }
 }
 
-fn check_key(item: &Item, name: &str, limit: usize) -> Result<(), String> {
+fn check_key(item: &Attributes<'_>, name: &str, limit: usize) -> Result<(), String> {
     let Some(value) = item.get(name) else {
         return Err(format!("the item has no {name:?}"));
     };
-    let AttributeValue::S(text) = value else {
+    let Value::S(text) = value else {
         return Err(format!("{name:?} is a key and has to be a string"));
     };
     match text.len() {
@@ -87,14 +84,12 @@ fn check_key(item: &Item, name: &str, limit: usize) -> Result<(), String> {
     }
 }
 
-fn check_value(value: &AttributeValue) -> Result<(), &'static str> {
-    use AttributeValue as V;
+fn check_value(value: &Value<'_>) -> Result<(), &'static str> {
     match value {
-        V::Ss(set) => check_set(set.iter().map(String::as_bytes)),
-        V::Ns(set) => check_set(set.iter().map(String::as_bytes)),
-        V::Bs(set) => check_set(set.iter().map(AsRef::as_ref)),
-        V::L(list) => list.iter().try_for_each(check_value),
-        V::M(map) => map.values().try_for_each(check_value),
+        Value::Ss(set) | Value::Ns(set) => check_set(set.iter().map(|text| text.as_bytes())),
+        Value::Bs(set) => check_set(set.iter().map(AsRef::as_ref)),
+        Value::L(list) => list.iter().try_for_each(check_value),
+        Value::M(map) => map.iter().try_for_each(|(_, value)| check_value(value)),
         _ => Ok(()),
     }
 }
@@ -155,7 +150,8 @@ mod tests {
             format!(r#"{{"pk":{{"S":"1"}},"sk":{{"S":"1"}},"a":{{"S":"{text}"}}}}"#)
         };
         // pk and sk take three bytes each, the name "a" one.
-        let fits = parse_typed(&item(MAX_ITEM_SIZE - 7)).unwrap();
+        let fits = item(MAX_ITEM_SIZE - 7);
+        let fits = parse_typed(&fits).unwrap();
         assert_eq!(item_size(&fits), MAX_ITEM_SIZE);
         assert_eq!(check_item(&fits), Ok(()));
         assert!(complaint(&item(MAX_ITEM_SIZE - 6)).contains("400 KB"));

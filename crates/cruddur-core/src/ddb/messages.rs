@@ -320,7 +320,10 @@ fn not_empty(text: &str) -> Result<()> {
 
 /// Checks that the largest of the items that will hold the text can be stored.
 fn fits(text: &str, items: impl IntoIterator<Item = Item>) -> Result<()> {
-    let largest = items.into_iter().map(|item| item_size(&item)).max();
+    let largest = items
+        .into_iter()
+        .map(|item| item_size(&(&item).into()))
+        .max();
     let size = largest.unwrap_or_default();
     if size <= MAX_ITEM_SIZE {
         return Ok(());
@@ -357,7 +360,11 @@ mod tests {
         let now = time::parse_instant("2023-03-24T09:45:01Z").unwrap();
         let (one, other) = (person("andrewbrown"), person("bayko"));
         let items = |text: &str| NewGroup::draft(&one, &other, text, now).items();
-        let largest = items("").iter().map(item_size).max().unwrap();
+        let largest = items("")
+            .iter()
+            .map(|item| item_size(&item.into()))
+            .max()
+            .unwrap();
         let text = "x".repeat(MAX_ITEM_SIZE - largest);
         assert!(fits(&text, items(&text)).is_ok());
         let text = format!("{text}x");

@@ -1,11 +1,12 @@
 //! Every item of the table, page by page.
 
+mod page;
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::scan::{ScanError, ScanOutput};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,15 +15,16 @@ use tokio::time::Instant;
 
 use super::Table;
 use super::engine::Engine;
-use super::item::Item;
-use super::limits::item_size;
+use super::json::Attributes;
 use super::pace::Pace;
 use super::retry::{self, Patience};
 use crate::aws::HttpResponse;
-use crate::{Error, Result};
+use crate::{Error, Result, Service};
+use page::{Page, PageClient};
 
-/// What AWS reads for one page, in bytes.
-const PAGE_BYTES: usize = 1024 * 1024;
+/// How much JSON a page should be, in bytes: AWS reads 1 MB of items for one,
+/// whose names, types and quotes take the rest.
+const PAGE_BYTES: usize = 1280 * 1024;
 /// How many items a first page asks for, before their size is known.
 const FIRST_PAGE: usize = 1_000;
 /// AWS takes up to a million segments.
@@ -83,7 +85,7 @@ impl Table {
     pub async fn scan<E: From<Error>>(
         &self,
         options: &ScanOptions,
-        mut sink: impl FnMut(Vec<Item>) -> Result<ControlFlow<()>, E>,
+        mut sink: impl FnMut(Vec<Attributes<'_>>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Scanned, E> {
         let mut segments = match (options.segments, options.limit) {
             (Some(segments @ 1..=MAX_SEGMENTS), _) => segments,
@@ -114,18 +116,18 @@ impl Table {
             .map(|number| segment(number, segments))
             .collect();
         loop {
-            let (segment, page) = match first.take() {
+            let (segment, answer, page) = match first.take() {
                 Some(page) => page,
                 None => match pages.join_next().await {
                     Some(page) => page.map_err(ended)??,
                     None => break,
                 },
             };
-            scanned.consumed_capacity += units(&page);
-            let mut items = page.items.unwrap_or_default();
-            if let Some(segment) = segment.after(page.last_evaluated_key, &items)? {
+            scanned.consumed_capacity += units(&answer);
+            if let Some(segment) = segment.after(answer, &page)? {
                 pages.spawn(segment.next());
             }
+            let mut items = page.items().map_err(|cause| self.unreadable(cause))?;
             let left = options.limit.map(|limit| limit - scanned.items);
             if let Some(left) = left.filter(|&left| left < items.len() as u64) {
                 items.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -154,8 +156,16 @@ impl Table {
             limit: Some(1),
             ..ScanOptions::default()
         };
-        let any = |_| Ok::<_, Error>(ControlFlow::Break(()));
-        Ok(self.scan(&options, any).await?.items == 0)
+        let scanned = self.scan::<Error>(&options, |_| Ok(ControlFlow::Break(())));
+        Ok(scanned.await?.items == 0)
+    }
+
+    fn unreadable(&self, cause: String) -> Error {
+        Error::WrongServer {
+            service: Service::DynamoDb,
+            at: self.at.clone(),
+            cause: format!("its answer cannot be read: {cause}"),
+        }
     }
 }
 
@@ -184,7 +194,6 @@ fn no_segments(segments: u32) -> Error {
 /// What the segments of a scan have in common.
 struct Shared {
     table: Table,
-    client: Client,
     engine: Engine,
     pace: Option<Mutex<Pace>>,
     options: ScanOptions,
@@ -195,7 +204,6 @@ impl Shared {
         let pace = |units| Mutex::new(Pace::new(units, Instant::now()));
         Shared {
             table: table.clone(),
-            client: retry::without_retries(&table.client),
             engine: Engine::default(),
             pace: options.max_capacity.map(pace),
             options: options.clone(),
@@ -206,6 +214,7 @@ impl Shared {
 /// One part of the table, and how far it has been read.
 struct Segment {
     shared: Arc<Shared>,
+    client: PageClient,
     segment: u32,
     segments: u32,
     start: Option<HashMap<String, AttributeValue>>,
@@ -220,6 +229,7 @@ impl Segment {
         let options = &shared.options;
         Segment {
             shared: Arc::clone(shared),
+            client: PageClient::new(&shared.table.client),
             segment,
             segments,
             start: None,
@@ -233,7 +243,7 @@ impl Segment {
     }
 
     /// Reads the next page, trying again while DynamoDB has no capacity left.
-    async fn next(self) -> Result<(Segment, ScanOutput)> {
+    async fn next(self) -> Result<(Segment, ScanOutput, Page)> {
         let table = &self.shared.table;
         let mut patience = Patience::new(self.shared.options.patience);
         loop {
@@ -241,9 +251,11 @@ impl Segment {
             let answer = self.send().await;
             self.settle(charged, &answer);
             let (transient, error) = match answer {
-                // An answer without a list is none: even an empty page has one.
-                Ok(page) if page.items.is_none() => (true, table.empty_answer()),
-                Ok(page) => return Ok((self, page)),
+                Ok(answer) => match self.client.take() {
+                    Some(page) => return Ok((self, answer, page)),
+                    // An answer without a list is none: even an empty page has one.
+                    None => (true, table.empty_answer()),
+                },
                 Err(error) => (retry::is_transient(&error), table.error(error)),
             };
             let pause = if transient { patience.failure() } else { None };
@@ -295,7 +307,7 @@ impl Segment {
         let Shared { table, options, .. } = &*self.shared;
         let capacity = table.counts_capacity(options.max_capacity);
         let request = self
-            .shared
+            .client
             .client
             .scan()
             .table_name(&table.name)
@@ -312,31 +324,24 @@ impl Segment {
     }
 
     /// What is left to read after a page, if anything.
-    fn after(
-        mut self,
-        next: Option<HashMap<String, AttributeValue>>,
-        items: &[Item],
-    ) -> Result<Option<Segment>> {
-        self.left = self
-            .left
-            .map(|left| left.saturating_sub(items.len() as u64));
+    fn after(mut self, answer: ScanOutput, page: &Page) -> Result<Option<Segment>> {
+        let items = usize::try_from(answer.count).unwrap_or_default();
+        self.left = self.left.map(|left| left.saturating_sub(items as u64));
+        let next = answer.last_evaluated_key;
         let Some(next) = next.filter(|_| self.left != Some(0)) else {
             return Ok(None);
         };
-        self.start = self
-            .shared
-            .table
-            .next_page(self.start.as_ref(), Some(next))?;
-        self.adapt(items);
+        let table = &self.shared.table;
+        self.start = table.next_page(self.start.as_ref(), Some(next))?;
+        self.adapt(items, page.bytes());
         Ok(Some(self))
     }
 
     /// Asks for as many items as fill a page, going by the last one. DynamoDB
     /// Local is ten times as slow when it is asked for all that is left; and a
     /// few too many cost little, while a few too few cost another page.
-    fn adapt(&mut self, items: &[Item]) {
-        let bytes: usize = items.iter().map(item_size).sum();
-        if let Some(average) = bytes.checked_div(items.len()) {
+    fn adapt(&mut self, items: usize, bytes: usize) {
+        if let Some(average) = bytes.checked_div(items) {
             // With a bound, a page takes a second or so: half a unit is 4 KB.
             let page = match self.shared.options.max_capacity {
                 Some(units) => PAGE_BYTES.min((units * 8192.0) as usize),

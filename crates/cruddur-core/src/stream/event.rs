@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::record::{Change, ChangeKind, StreamRecord};
-use crate::ddb::json::parse_typed;
+use crate::ddb::json::{Attributes, parse_typed};
 
 /// A batch of records, and the stream they are from.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +116,8 @@ fn change(outline: Outline) -> Result<Change, String> {
     let body = outline.dynamodb.ok_or("it has no \"dynamodb\"")?;
     let body: Body = serde_json::from_str(body.get()).map_err(|error| without_place(&error))?;
     let item = |name: &str, raw: &RawValue| {
-        parse_typed(raw.get()).map_err(|error| format!("its {name} cannot be read: {error}"))
+        let parsed = parse_typed(raw.get()).map(Attributes::into_item);
+        parsed.map_err(|error| format!("its {name} cannot be read: {error}"))
     };
     Ok(Change {
         kind: ChangeKind::of(&outline.name.ok_or("it has no \"eventName\"")?),

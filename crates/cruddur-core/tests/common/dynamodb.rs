@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::types::{
 };
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::item::Item;
+use cruddur_core::ddb::json::Attributes;
 use cruddur_core::ddb::scan::ScanOptions;
 use cruddur_core::ddb::schema::{DropOptions, SchemaOptions};
 use cruddur_core::target::{Inputs, Target};
@@ -136,7 +137,7 @@ pub async fn all_items(table: &Table) -> Vec<Item> {
     let mut items = Vec::new();
     table
         .scan::<cruddur_core::Error>(&ScanOptions::default(), |page| {
-            items.extend(page);
+            items.extend(page.into_iter().map(Attributes::into_item));
             Ok(std::ops::ControlFlow::Continue(()))
         })
         .await

@@ -7,6 +7,7 @@ use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::batch::{Request, WriteOptions};
 use cruddur_core::ddb::item::Item;
+use cruddur_core::ddb::json::Attributes;
 use cruddur_core::ddb::scan::{ScanOptions, Scanned};
 use futures_util::stream;
 
@@ -38,7 +39,7 @@ async fn scan(table: &Table, options: &ScanOptions) -> Result<(Vec<Item>, Scanne
     let mut items = Vec::new();
     let scanned = table
         .scan::<Error>(options, |page| {
-            items.extend(page);
+            items.extend(page.into_iter().map(Attributes::into_item));
             Ok(ControlFlow::Continue(()))
         })
         .await?;

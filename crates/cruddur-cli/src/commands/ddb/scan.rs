@@ -3,8 +3,7 @@ use std::ops::ControlFlow;
 
 use clap::Args;
 use cruddur_core::ddb::Table;
-use cruddur_core::ddb::item::{Item, text};
-use cruddur_core::ddb::json::{write_plain, write_plain_value, write_typed};
+use cruddur_core::ddb::json::{Attributes, Value, write_plain, write_plain_value, write_typed};
 use cruddur_core::ddb::scan::ScanOptions;
 
 use super::MaxCapacity;
@@ -68,12 +67,12 @@ pub async fn scan(context: &Context, args: &ScanArgs) -> anyhow::Result<()> {
 /// Prints items as they come, in the form that was asked for.
 struct Printer<'a> {
     context: &'a Context,
-    write: fn(&mut Vec<u8>, &Item),
+    raw: bool,
     /// `None` where people read it.
     lines: Option<Output>,
     out: Out,
     buffer: Vec<u8>,
-    rows: Vec<Item>,
+    rows: Vec<Row>,
     begun: bool,
 }
 
@@ -81,7 +80,7 @@ impl<'a> Printer<'a> {
     fn new(context: &'a Context, raw: bool) -> Self {
         Printer {
             context,
-            write: if raw { write_typed } else { write_plain },
+            raw,
             lines: match context.ui.output {
                 // There is no table of typed JSON; a line an item comes closest.
                 Output::Table if raw => Some(Output::Jsonl),
@@ -95,24 +94,28 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn page(&mut self, items: Vec<Item>) -> io::Result<()> {
+    fn page(&mut self, items: Vec<Attributes<'_>>) -> io::Result<()> {
         let Some(output) = self.lines else {
-            self.rows.extend(items);
-            while self.rows.len() >= ROWS {
-                let rest = self.rows.split_off(ROWS);
-                let rows = std::mem::replace(&mut self.rows, rest);
-                self.table(&rows)?;
+            for item in &items {
+                self.rows.push(row(item));
+                if self.rows.len() == ROWS {
+                    self.table()?;
+                }
             }
             return Ok(());
         };
-        for item in &items {
+        for item in items {
             self.buffer.clear();
             if output == Output::Json {
                 self.buffer
                     .extend_from_slice(if self.begun { b",\n  " } else { b"[\n  " });
             }
             self.begun = true;
-            (self.write)(&mut self.buffer, item);
+            if self.raw {
+                write_typed(&mut self.buffer, item);
+            } else {
+                write_plain(&mut self.buffer, item);
+            }
             if output == Output::Jsonl {
                 self.buffer.push(b'\n');
             }
@@ -128,36 +131,39 @@ impl<'a> Printer<'a> {
             Some(Output::Json) => self.out.write_all(b"[]\n")?,
             Some(_) => {}
             None => {
-                let rows = std::mem::take(&mut self.rows);
-                if !rows.is_empty() || !self.begun {
-                    self.table(&rows)?;
+                if !self.rows.is_empty() || !self.begun {
+                    self.table()?;
                 }
             }
         }
         self.out.flush()
     }
 
-    fn table(&mut self, rows: &[Item]) -> io::Result<()> {
+    fn table(&mut self) -> io::Result<()> {
         self.begun = true;
         let headings = ["pk", "sk", "handle", "message", "other attributes"];
         let mut table = self.context.ui.table(&headings);
-        for item in rows {
-            let cell = |name: &str| printable(text(item, name).unwrap_or("-"));
-            table.add_row([
-                cell("pk"),
-                cell("sk"),
-                cell("user_handle"),
-                cell("message"),
-                others(item),
-            ]);
-        }
+        table.add_rows(self.rows.drain(..));
         write_table(&mut self.out, &table)?;
         self.out.flush()
     }
 }
 
+type Row = [String; 5];
+
+fn row(item: &Attributes<'_>) -> Row {
+    let cell = |name: &str| printable(item.text(name).unwrap_or("-"));
+    [
+        cell("pk"),
+        cell("sk"),
+        cell("user_handle"),
+        cell("message"),
+        others(item),
+    ]
+}
+
 /// The attributes that the app's own items have not, and those of other types.
-fn others(item: &Item) -> String {
+fn others(item: &Attributes<'_>) -> String {
     const SHOWN: [&str; 4] = ["pk", "sk", "user_handle", "message"];
     // Uuids, and a name that the handle tells as well.
     const LEFT_OUT: [&str; 4] = [
@@ -166,15 +172,12 @@ fn others(item: &Item) -> String {
         "user_uuid",
         "user_display_name",
     ];
-    let mut others: Vec<_> = item
-        .iter()
-        .filter(|(name, value)| {
-            !(value.is_s() && SHOWN.iter().chain(&LEFT_OUT).any(|known| known == name))
-        })
-        .collect();
-    others.sort_unstable_by_key(|(name, _)| *name);
     let mut shown = Vec::new();
-    for (name, value) in others {
+    for (name, value) in item.iter() {
+        let known = SHOWN.contains(&name) || LEFT_OUT.contains(&name);
+        if known && matches!(value, Value::S(_)) {
+            continue;
+        }
         if !shown.is_empty() {
             shown.push(b' ');
         }

@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use aws_sdk_dynamodb::types::WriteRequest;
 
-use crate::ddb::item::{Item, string, text};
-use crate::ddb::json;
+use crate::ddb::item::{Item, string};
+use crate::ddb::json::{self, Attributes};
 use crate::ddb::limits::item_size;
 
 /// One put or delete of the messages table.
@@ -23,15 +23,17 @@ pub struct Request {
 
 impl Request {
     /// Puts an item, which has the table's keys.
-    pub fn put(item: &Item, tag: u64) -> Request {
+    pub fn put<'a>(item: impl Into<Attributes<'a>>, tag: u64) -> Request {
+        let item = item.into();
         let mut wire = Vec::with_capacity(1024);
         wire.extend_from_slice(b"{\"PutRequest\":{\"Item\":");
+        let (key, size) = (hash_of(&item), item_size(&item));
         json::write_typed(&mut wire, item);
         wire.extend_from_slice(b"}}");
         Request {
-            key: hash_of(item),
+            key,
             tag,
-            size: item_size(item),
+            size,
             wire,
         }
     }
@@ -42,6 +44,7 @@ impl Request {
         let mut wire = b"{\"DeleteRequest\":{\"Key\":".to_vec();
         json::write_typed(&mut wire, &key);
         wire.extend_from_slice(b"}}");
+        let key = Attributes::from(&key);
         Request {
             key: hash_of(&key),
             tag,
@@ -54,15 +57,15 @@ impl Request {
 /// The hash of the key that a handed back request is about.
 pub(super) fn hash_of_returned(request: &WriteRequest) -> Option<u64> {
     match (&request.put_request, &request.delete_request) {
-        (Some(put), _) => Some(hash_of(&put.item)),
-        (None, Some(delete)) => Some(hash_of(&delete.key)),
+        (Some(put), _) => Some(hash_of(&(&put.item).into())),
+        (None, Some(delete)) => Some(hash_of(&(&delete.key).into())),
         (None, None) => None,
     }
 }
 
-fn hash_of(item: &Item) -> u64 {
+fn hash_of(item: &Attributes<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (text(item, "pk"), text(item, "sk")).hash(&mut hasher);
+    (item.text("pk"), item.text("sk")).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -120,7 +120,7 @@ impl<R: BufRead> Reader<R> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let item = json::parse_typed(text).map_err(Bad::line)?;
         limits::check_item(&item).map_err(Bad::line)?;
-        Ok(Some(Request::put(&item, self.line)))
+        Ok(Some(Request::put(item, self.line)))
     }
 
     /// Reads the next line into the buffer; `false` at the end.

@@ -10,55 +10,41 @@
 
 mod number;
 mod typed;
+mod value;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::item::Item;
-
 pub(crate) use number::check as check_number;
+pub(crate) use typed::parse_array;
 pub use typed::parse_typed;
+pub use value::{Attributes, Value};
 
 /// Appends an item as DynamoDB's typed JSON, on one line.
-pub fn write_typed(out: &mut Vec<u8>, item: &Item) {
-    write_object(out, item, &typed_value);
+pub fn write_typed<'a>(out: &mut Vec<u8>, item: impl Into<Attributes<'a>>) {
+    write_object(out, &item.into(), typed_value);
 }
 
 /// Appends an item as plain JSON, on one line.
-pub fn write_plain(out: &mut Vec<u8>, item: &Item) {
-    write_object(out, item, &plain_value);
+pub fn write_plain<'a>(out: &mut Vec<u8>, item: impl Into<Attributes<'a>>) {
+    write_object(out, &item.into(), write_plain_value);
 }
 
-/// Appends one value as plain JSON, on one line.
-pub fn write_plain_value(out: &mut Vec<u8>, value: &AttributeValue) {
-    plain_value(out, value);
-}
+type WriteValue = fn(&mut Vec<u8>, &Value<'_>);
 
-type WriteValue = dyn Fn(&mut Vec<u8>, &AttributeValue);
-
-fn write_object(out: &mut Vec<u8>, item: &Item, value_of: &WriteValue) {
-    let mut entries: Vec<_> = item.iter().collect();
-    entries.sort_unstable_by_key(|(name, _)| (rank(name), *name));
+fn write_object(out: &mut Vec<u8>, attributes: &Attributes<'_>, write: WriteValue) {
     out.push(b'{');
-    for (position, (name, value)) in entries.into_iter().enumerate() {
+    for (position, (name, value)) in attributes.iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }
         write_string(out, name);
         out.push(b':');
-        value_of(out, value);
+        write(out, value);
     }
     out.push(b'}');
-}
-
-/// The keys come first, since they say what the rest is about.
-fn rank(name: &str) -> u8 {
-    match name {
-        "pk" => 0,
-        "sk" => 1,
-        _ => 2,
-    }
 }
 
 fn write_array<T>(out: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
@@ -72,75 +58,71 @@ fn write_array<T>(out: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, 
     out.push(b']');
 }
 
-fn typed_value(out: &mut Vec<u8>, value: &AttributeValue) {
-    use AttributeValue as V;
-    let string = |out: &mut Vec<u8>, text: &String| write_string(out, text);
+fn typed_value(out: &mut Vec<u8>, value: &Value<'_>) {
+    let string = |out: &mut Vec<u8>, text: &Cow<str>| write_string(out, text);
     let mut tag = |name: &str| {
         out.extend_from_slice(b"{\"");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":");
     };
     match value {
-        V::S(text) => {
+        Value::S(text) => {
             tag("S");
             write_string(out, text);
         }
-        V::N(digits) => {
+        Value::N(digits) => {
             tag("N");
             write_string(out, digits);
         }
-        V::B(bytes) => {
+        Value::B(bytes) => {
             tag("B");
-            write_base64(out, bytes.as_ref());
+            write_base64(out, bytes);
         }
-        V::Ss(texts) => {
+        Value::Ss(texts) => {
             tag("SS");
             write_array(out, texts, string);
         }
-        V::Ns(numbers) => {
+        Value::Ns(numbers) => {
             tag("NS");
             write_array(out, numbers, string);
         }
-        V::Bs(blobs) => {
+        Value::Bs(blobs) => {
             tag("BS");
-            write_array(out, blobs, |out, bytes| write_base64(out, bytes.as_ref()));
+            write_array(out, blobs, |out, bytes| write_base64(out, bytes));
         }
-        V::M(map) => {
+        Value::M(map) => {
             tag("M");
-            write_object(out, map, &typed_value);
+            write_object(out, map, typed_value);
         }
-        V::L(list) => {
+        Value::L(list) => {
             tag("L");
             write_array(out, list, typed_value);
         }
-        V::Bool(value) => {
+        Value::Bool(value) => {
             tag("BOOL");
             write_bool(out, *value);
         }
-        V::Null(value) => {
+        Value::Null => {
             tag("NULL");
-            write_bool(out, *value);
+            write_bool(out, true);
         }
-        // A type that DynamoDB had not when the SDK was made: nothing of it is
-        // known but that it is there.
-        _ => out.push(b'{'),
     }
     out.push(b'}');
 }
 
-fn plain_value(out: &mut Vec<u8>, value: &AttributeValue) {
-    use AttributeValue as V;
+/// Appends one value as plain JSON, on one line.
+pub fn write_plain_value(out: &mut Vec<u8>, value: &Value<'_>) {
     match value {
-        V::S(text) => write_string(out, text),
-        V::N(digits) => write_number(out, digits),
-        V::B(bytes) => write_base64(out, bytes.as_ref()),
-        V::Ss(texts) => write_array(out, texts, |out, text| write_string(out, text)),
-        V::Ns(numbers) => write_array(out, numbers, |out, digits| write_number(out, digits)),
-        V::Bs(blobs) => write_array(out, blobs, |out, bytes| write_base64(out, bytes.as_ref())),
-        V::M(map) => write_object(out, map, &plain_value),
-        V::L(list) => write_array(out, list, plain_value),
-        V::Bool(value) => write_bool(out, *value),
-        _ => out.extend_from_slice(b"null"),
+        Value::S(text) => write_string(out, text),
+        Value::N(digits) => write_number(out, digits),
+        Value::B(bytes) => write_base64(out, bytes),
+        Value::Ss(texts) => write_array(out, texts, |out, text| write_string(out, text)),
+        Value::Ns(numbers) => write_array(out, numbers, |out, digits| write_number(out, digits)),
+        Value::Bs(blobs) => write_array(out, blobs, |out, bytes| write_base64(out, bytes)),
+        Value::M(map) => write_object(out, map, write_plain_value),
+        Value::L(list) => write_array(out, list, write_plain_value),
+        Value::Bool(value) => write_bool(out, *value),
+        Value::Null => out.extend_from_slice(b"null"),
     }
 }
 

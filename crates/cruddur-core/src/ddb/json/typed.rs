@@ -1,14 +1,13 @@
 //! Reads DynamoDB's typed JSON.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::ddb::item::Item;
+use super::{Attributes, Value};
 
 /// How deep lists and maps may be nested (AWS: "Service, account, and table
 /// quotas in Amazon DynamoDB").
@@ -20,12 +19,23 @@ const MAX_DEPTH: usize = 32;
 /// # Errors
 ///
 /// A sentence that says what is wrong, with the column where it can be told.
-pub fn parse_typed(text: &str) -> Result<Item, String> {
+pub fn parse_typed(text: &str) -> Result<Attributes<'_>, String> {
     let mut json = serde_json::Deserializer::from_str(text);
     let item = Line
         .deserialize(&mut json)
         .and_then(|item| json.end().map(|()| item));
     item.map_err(|error| without_line(&error))
+}
+
+/// Reads an array of items of typed JSON.
+///
+/// # Errors
+///
+/// As [`parse_typed`].
+pub(crate) fn parse_array(text: &str) -> Result<Vec<Attributes<'_>>, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let items = Items.deserialize(&mut json);
+    items.map_err(|error| without_line(&error))
 }
 
 /// serde_json counts lines within the text it is given, which here is one.
@@ -49,91 +59,113 @@ fn without_line(error: &serde_json::Error) -> String {
 struct Line;
 
 impl<'de> DeserializeSeed<'de> for Line {
-    type Value = Item;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Item, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Line {
-    type Value = Item;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an item such as {\"pk\":{\"S\":\"…\"},\"sk\":{\"S\":\"…\"}}")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
-        let mut item = Item::new();
-        while let Some(name) = map.next_key::<String>()? {
-            // An item of this table has keys, so a single "Item" is a wrapper.
-            if item.is_empty() && name == "Item" {
-                let inner = map.next_value_seed(Attributes { depth: 0 })?;
-                return match map.next_key::<String>()? {
-                    None => Ok(inner),
-                    Some(_) => Err(de::Error::custom("\"Item\" stands beside other names")),
-                };
-            }
-            let value = map.next_value_seed(Value { depth: 0 })?;
-            insert(&mut item, name, value)?;
-        }
-        Ok(item)
-    }
-}
-
-fn insert<E: de::Error>(item: &mut Item, name: String, value: AttributeValue) -> Result<(), E> {
-    if item.contains_key(&name) {
-        return Err(E::custom(format_args!("{name:?} is there twice")));
-    }
-    item.insert(name, value);
-    Ok(())
-}
-
-/// The attributes of an item or of a map.
-struct Attributes {
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Attributes {
-    type Value = Item;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Item, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Attributes {
-    type Value = Item;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("attributes such as {\"pk\":{\"S\":\"…\"}}")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
-        let mut item = Item::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Value { depth: self.depth })?;
-            insert(&mut item, name, value)?;
-        }
-        Ok(item)
-    }
-}
-
-/// One typed value, `{"S":"…"}`.
-struct Value {
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Value {
-    type Value = AttributeValue;
+    type Value = Attributes<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Value {
-    type Value = AttributeValue;
+impl<'de> Visitor<'de> for Line {
+    type Value = Attributes<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an item such as {\"pk\":{\"S\":\"…\"},\"sk\":{\"S\":\"…\"}}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(Text(name)) = map.next_key()? {
+            // An item of this table has keys, so a single "Item" is a wrapper.
+            if all.is_empty() && name == "Item" {
+                let inner = map.next_value_seed(InnerAttributes { depth: 0 })?;
+                return match map.next_key::<IgnoredAny>()? {
+                    None => Ok(inner),
+                    Some(_) => Err(de::Error::custom("\"Item\" stands beside other names")),
+                };
+            }
+            all.push((name, map.next_value_seed(TypedValue { depth: 0 })?));
+        }
+        attributes(all)
+    }
+}
+
+fn attributes<'a, E: de::Error>(all: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Attributes<'a>, E> {
+    let twice = |name| E::custom(format_args!("{name:?} is there twice"));
+    Attributes::new(all).map_err(twice)
+}
+
+/// Items that nothing wraps.
+struct Items;
+
+impl<'de> DeserializeSeed<'de> for Items {
+    type Value = Vec<Attributes<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Vec<Attributes<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(InnerAttributes { depth: 0 })? {
+            items.push(item);
+        }
+        Ok(items)
+    }
+}
+
+/// The attributes of an item or of a map.
+struct InnerAttributes {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for InnerAttributes {
+    type Value = Attributes<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InnerAttributes {
+    type Value = Attributes<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("attributes such as {\"pk\":{\"S\":\"…\"}}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(Text(name)) = map.next_key()? {
+            all.push((name, map.next_value_seed(TypedValue { depth: self.depth })?));
+        }
+        attributes(all)
+    }
+}
+
+/// One typed value, `{"S":"…"}`.
+struct TypedValue {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for TypedValue {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TypedValue {
+    type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a typed value such as {\"S\":\"…\"}")
@@ -153,34 +185,33 @@ impl<'de> Visitor<'de> for Value {
     }
 }
 
-impl Value {
-    fn value<'de, A: MapAccess<'de>>(
-        &self,
-        tag: Tag,
-        map: &mut A,
-    ) -> Result<AttributeValue, A::Error> {
+impl TypedValue {
+    fn value<'de, A: MapAccess<'de>>(&self, tag: Tag, map: &mut A) -> Result<Value<'de>, A::Error> {
         Ok(match tag {
-            Tag::S => AttributeValue::S(map.next_value()?),
-            Tag::N => AttributeValue::N(map.next_value::<Number>()?.0),
-            Tag::B => AttributeValue::B(map.next_value::<Binary>()?.0),
-            Tag::Ss => AttributeValue::Ss(map.next_value()?),
+            Tag::S => Value::S(map.next_value::<Text>()?.0),
+            Tag::N => Value::N(map.next_value::<Number>()?.0),
+            Tag::B => Value::B(map.next_value::<Binary>()?.0.into()),
+            Tag::Ss => {
+                let texts = map.next_value::<Vec<Text>>()?;
+                Value::Ss(texts.into_iter().map(|text| text.0).collect())
+            }
             Tag::Ns => {
                 let numbers = map.next_value::<Vec<Number>>()?;
-                AttributeValue::Ns(numbers.into_iter().map(|number| number.0).collect())
+                Value::Ns(numbers.into_iter().map(|number| number.0).collect())
             }
             Tag::Bs => {
                 let blobs = map.next_value::<Vec<Binary>>()?;
-                AttributeValue::Bs(blobs.into_iter().map(|binary| binary.0).collect())
+                Value::Bs(blobs.into_iter().map(|binary| binary.0.into()).collect())
             }
-            Tag::M => AttributeValue::M(map.next_value_seed(Attributes {
+            Tag::M => Value::M(map.next_value_seed(InnerAttributes {
                 depth: self.deeper()?,
             })?),
-            Tag::L => AttributeValue::L(map.next_value_seed(List {
+            Tag::L => Value::L(map.next_value_seed(List {
                 depth: self.deeper()?,
             })?),
-            Tag::Bool => AttributeValue::Bool(map.next_value()?),
+            Tag::Bool => Value::Bool(map.next_value()?),
             Tag::Null => match map.next_value::<bool>()? {
-                true => AttributeValue::Null(true),
+                true => Value::Null,
                 false => return Err(de::Error::custom("NULL is always true")),
             },
         })
@@ -201,7 +232,7 @@ struct List {
 }
 
 impl<'de> DeserializeSeed<'de> for List {
-    type Value = Vec<AttributeValue>;
+    type Value = Vec<Value<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
@@ -209,7 +240,7 @@ impl<'de> DeserializeSeed<'de> for List {
 }
 
 impl<'de> Visitor<'de> for List {
-    type Value = Vec<AttributeValue>;
+    type Value = Vec<Value<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of typed values")
@@ -217,7 +248,7 @@ impl<'de> Visitor<'de> for List {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(value) = seq.next_element_seed(Value { depth: self.depth })? {
+        while let Some(value) = seq.next_element_seed(TypedValue { depth: self.depth })? {
             list.push(value);
         }
         Ok(list)
@@ -240,30 +271,34 @@ enum Tag {
     Null,
 }
 
+/// Borrowed wherever nothing in it is escaped.
 #[derive(serde::Deserialize)]
-#[serde(try_from = "String")]
-struct Number(String);
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl TryFrom<String> for Number {
+#[derive(serde::Deserialize)]
+#[serde(try_from = "Text")]
+struct Number<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> TryFrom<Text<'a>> for Number<'a> {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(Text(text): Text<'a>) -> Result<Self, String> {
         super::check_number(&text)?;
         Ok(Number(text))
     }
 }
 
 #[derive(serde::Deserialize)]
-#[serde(try_from = "String")]
-struct Binary(Blob);
+#[serde(try_from = "Text")]
+struct Binary(Vec<u8>);
 
-impl TryFrom<String> for Binary {
+impl TryFrom<Text<'_>> for Binary {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(Text(text): Text<'_>) -> Result<Self, String> {
         STANDARD
-            .decode(&text)
-            .map(|bytes| Binary(Blob::new(bytes)))
+            .decode(text.as_bytes())
+            .map(Binary)
             .map_err(|error| format!("a binary value is not base64: {error}"))
     }
 }

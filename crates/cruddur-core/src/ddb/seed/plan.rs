@@ -190,7 +190,7 @@ fn messages(
             message: line.message.clone(),
             sender: people[line.speaker].clone(),
         };
-        let size = item_size(&message.to_item());
+        let size = item_size(&(&message.to_item()).into());
         if size > MAX_ITEM_SIZE {
             return Err(conversation.error(line.line, too_large(size)));
         }

@@ -13,6 +13,7 @@ use crate::ddb::batch::{Request, WriteOptions};
 use crate::ddb::item::{
     GROUP_PREFIX, Item, MESSAGE_PREFIX, Person, group_pk, message_pk, string, text,
 };
+use crate::ddb::json::Attributes;
 use crate::time;
 use crate::{Error, Result};
 
@@ -211,10 +212,11 @@ impl Table {
     pub async fn holds_other_conversations(&self, groups: &[Uuid]) -> Result<bool> {
         let ours: Vec<String> = groups.iter().map(|group| message_pk(*group)).collect();
         let ids: Vec<String> = groups.iter().map(Uuid::to_string).collect();
-        let is_other = |item: &Item| match text(item, "pk") {
+        let is_other = |item: &Attributes<'_>| match item.text("pk") {
             Some(pk) if pk.starts_with(MESSAGE_PREFIX) => !ours.iter().any(|our| our == pk),
             Some(pk) if pk.starts_with(GROUP_PREFIX) => {
-                !text(item, "message_group_uuid").is_some_and(|id| ids.iter().any(|our| our == id))
+                let group = item.text("message_group_uuid");
+                !group.is_some_and(|id| ids.iter().any(|our| our == id))
             }
             _ => true,
         };
