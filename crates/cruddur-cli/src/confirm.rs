@@ -5,7 +5,7 @@ use cruddur_core::Error;
 
 use crate::context::Context;
 
-/// The name of what is about to go, typed by hand or given by flag.
+// The name of what is about to go, typed by hand or given by flag.
 #[derive(Debug, Clone, Args)]
 pub struct Confirmation {
     /// With --prod: the name of what may go, instead of typing it

@@ -8,7 +8,7 @@ use crate::ui::printable;
 
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
-/// Whether times are shown in UTC.
+// Whether times are shown in UTC.
 #[derive(Debug, Args)]
 pub struct TimeArgs {
     /// Show times in UTC instead of the local time zone

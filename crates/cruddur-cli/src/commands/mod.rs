@@ -18,7 +18,11 @@ use cruddur_core::Error;
 use crate::context::Context;
 
 /// A command or a group of commands.
+// Only the arguments of the command that is run are made, here and in the groups:
+// those of all of them take half of what `--version` takes. A flattened struct
+// of arguments has no doc comment for it: it would become the command's own.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Set everything up: wait for the servers, then create what is missing; drops nothing
     Setup(setup::SetupArgs),

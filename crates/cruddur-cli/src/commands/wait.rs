@@ -23,7 +23,7 @@ pub struct WaitArgs {
     patience: Patience,
 }
 
-/// How long a service that does not answer is waited for.
+// How long a service that does not answer is waited for.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Patience {
     /// Seconds to wait for the servers

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::context::Context;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum CognitoCommand {
     /// List every user of the pool
     ListUsers(list_users::ListUsersArgs),

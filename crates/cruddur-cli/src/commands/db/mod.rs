@@ -20,6 +20,7 @@ use cruddur_core::db::admin::Contents;
 use crate::context::Context;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum DbCommand {
     /// Begin anew: drop, create, schema-load, seed, update-cognito-user-ids
     Setup(setup::SetupArgs),
@@ -41,7 +42,7 @@ pub enum DbCommand {
     UpdateCognitoUserIds(update_cognito_user_ids::UpdateArgs),
 }
 
-/// Whether to write.
+// Whether to write.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct DryRun {
     /// Say what would be done, and do not do it

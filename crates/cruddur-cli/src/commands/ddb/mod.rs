@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::ui::printable;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum DdbCommand {
     /// Create the messages table with its index and stream
     SchemaLoad(schema_load::SchemaLoadArgs),
@@ -38,7 +39,7 @@ pub enum DdbCommand {
     Stream(stream::StreamCommand),
 }
 
-/// What every command takes that may consume much.
+// What every command takes that may consume much.
 #[derive(Debug, Args)]
 struct MaxCapacity {
     /// Consume at most so many capacity units a second, on average
@@ -80,7 +81,7 @@ fn tell_units(context: &Context, units: f64, kind: &str) {
     }
 }
 
-/// What every command that writes takes.
+// What every command that writes takes.
 #[derive(Debug, Args)]
 struct DryRun {
     /// Say what would be done, and do not do it

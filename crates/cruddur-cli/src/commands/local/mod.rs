@@ -21,6 +21,7 @@ use cruddur_local::{StackDir, State, Status};
 use crate::context::Context;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum LocalCommand {
     /// Start the stack; Ctrl-C ends it
     Up(up::UpArgs),

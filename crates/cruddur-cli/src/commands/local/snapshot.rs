@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::ui::write_table;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum SnapshotCommand {
     /// Keep the data under a name
     Save(SnapshotArgs),

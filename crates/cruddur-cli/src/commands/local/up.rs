@@ -39,7 +39,7 @@ pub struct UpArgs {
     background: bool,
 }
 
-/// How a stack is started, and so started again.
+// How a stack is started, and so started again.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Manner {
     /// Take any free ports instead of 8000, 5432 and 9229

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::ui::printable;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum UsersCommand {
     /// Add a user to Cognito and to PostgreSQL, where it is missing
     Add(AddArgs),

@@ -21,6 +21,7 @@ use crate::ui::{printable, write_table};
 const SEEDED_GROUP: &str = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399";
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum PatternsCommand {
     /// Show the messages of a group, the newest last (pattern A)
     GetConversation(get_conversation::GetConversationArgs),
@@ -49,7 +50,7 @@ pub async fn run(context: &Context, command: PatternsCommand) -> anyhow::Result<
     }
 }
 
-/// Which part of a list is shown.
+// Which part of a list is shown.
 #[derive(Debug, Args)]
 struct WindowArgs {
     /// Only those of this year (UTC)
@@ -84,7 +85,7 @@ fn tell_rest(context: &Context, consumed_capacity: f64, next: Option<&str>) {
     }
 }
 
-/// The text of a message.
+// The text of a message.
 #[derive(Debug, Args)]
 struct TextArg {
     /// What to write; - reads it from standard input, to the last line break

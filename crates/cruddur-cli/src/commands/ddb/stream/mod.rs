@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::context::Context;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum StreamCommand {
     /// Keep conversations up to date with new messages until Ctrl-C (pattern E)
     Apply(apply::ApplyArgs),
