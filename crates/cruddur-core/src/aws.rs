@@ -4,6 +4,7 @@
 //! A client costs only what its endpoint needs: no TLS for `http://`, no
 //! look-up of credentials or region outside production.
 
+mod checksum;
 mod clock;
 mod still_trying;
 
@@ -29,6 +30,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
 
+use checksum::Checked;
+pub(crate) use checksum::body;
 pub(crate) use clock::{ServerClock, ahead};
 pub use still_trying::OnRetry;
 pub(crate) use still_trying::StillTrying;
@@ -112,14 +115,14 @@ async fn chain(
 
 fn http_client(endpoint: &Endpoint) -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new();
-    match endpoint {
+    SharedHttpClient::new(Checked(match endpoint {
         Endpoint::Url(url) if url.starts_with("http://") => builder.build_http(),
         _ => builder
             .tls_provider(tls::Provider::Rustls(
                 tls::rustls_provider::CryptoMode::AwsLc,
             ))
             .build_https(),
-    }
+    }))
 }
 
 /// The SDK's behavior this code was written and tested against.

@@ -144,7 +144,7 @@ async fn answer(
     if !handed_back.is_empty() {
         let mut value: Value = serde_json::from_slice(&answer.body)?;
         value["UnprocessedItems"] = json!({table: handed_back});
-        answer.body = value.to_string().into_bytes();
+        answer = answer.with_body(&value);
     }
     Ok(answer)
 }

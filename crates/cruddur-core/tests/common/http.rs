@@ -91,6 +91,13 @@ impl Answer {
         Answer::json(400, &json!({"__type": kind, "message": "made up"}))
     }
 
+    /// With another body, and so without the checksum of the one before.
+    pub fn with_body(mut self, body: &Value) -> Answer {
+        self.headers.retain(|line| !is_checksum(line));
+        self.body = body.to_string().into_bytes();
+        self
+    }
+
     /// As it goes over the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("HTTP/1.1 {} X\r\n", self.status);
@@ -100,6 +107,11 @@ impl Answer {
         bytes += &format!("content-length: {}\r\n\r\n", self.body.len());
         [bytes.as_bytes(), &self.body].concat()
     }
+}
+
+/// Whether a header line has the checksum of an answer's body.
+pub fn is_checksum(line: &str) -> bool {
+    line.to_ascii_lowercase().starts_with("x-amz-crc32:")
 }
 
 /// The engine, by one connection that is opened when it is needed.

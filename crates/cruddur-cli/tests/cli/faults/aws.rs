@@ -33,6 +33,7 @@ enum Fault {
     /// Hangs up in the middle of the answer.
     Truncate,
     Delay,
+    /// Another letter somewhere in the answer than its checksum stands for.
     WrongChecksum,
     /// Answers with an empty page that is not the last.
     EmptyPage,
@@ -228,9 +229,8 @@ impl State {
                 self.forward(engine, call).await?
             }
             Some(Fault::WrongChecksum) => {
-                let mut answer = self.forward(engine, call).await?;
-                answer.headers.push("x-amz-crc32: 1".to_owned());
-                answer
+                let answer = self.forward(engine, call).await?;
+                damaged(answer, &mut self.dice.lock().unwrap())
             }
             Some(Fault::EmptyPage) => {
                 let mut pages = self.pages.lock().unwrap();
@@ -287,14 +287,32 @@ impl Call {
     }
 }
 
-/// An answer of success with its body changed; a refusal stays as it is.
-fn changed(mut answer: Answer, change: impl FnOnce(&mut Value)) -> io::Result<Answer> {
-    if answer.status == 200 {
-        let mut body = serde_json::from_slice(&answer.body)?;
-        change(&mut body);
-        answer.body = body.to_string().into_bytes();
+/// An answer with one letter changed, and the checksum of what it was.
+fn damaged(mut answer: Answer, dice: &mut Dice) -> Answer {
+    // Cognito's answers have none.
+    if !answer.headers.iter().any(|line| http::is_checksum(line)) {
+        answer.headers.push("x-amz-crc32: 1".to_owned());
     }
-    Ok(answer)
+    let letters = answer
+        .body
+        .iter_mut()
+        .filter(|byte| byte.is_ascii_alphanumeric());
+    let mut letters: Vec<&mut u8> = letters.collect();
+    if !letters.is_empty() {
+        let at = dice.below(letters.len());
+        *letters[at] = if *letters[at] == b'x' { b'y' } else { b'x' };
+    }
+    answer
+}
+
+/// An answer of success with its body changed; a refusal stays as it is.
+fn changed(answer: Answer, change: impl FnOnce(&mut Value)) -> io::Result<Answer> {
+    if answer.status != 200 {
+        return Ok(answer);
+    }
+    let mut body = serde_json::from_slice(&answer.body)?;
+    change(&mut body);
+    Ok(answer.with_body(&body))
 }
 
 /// Takes some requests out of a batch, at least one, and turns them around.

@@ -11,12 +11,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::aws::HttpResponse;
+use crate::aws::{self, HttpResponse};
 use crate::ddb::json::{self, Attributes};
 use crate::ddb::retry;
 
@@ -130,9 +129,7 @@ struct Answer<'a> {
 }
 
 async fn take_items(answer: &mut HttpResponse) -> Result<Option<Page>, ConnectorError> {
-    let body = ByteStream::new(answer.take_body()).collect().await;
-    let body = body.map_err(|error| ConnectorError::io(error.into()))?;
-    let body = body.into_bytes();
+    let body = aws::body(answer).await?;
     let (page, rest) = match serde_json::from_slice::<Answer>(&body) {
         Ok(split) => {
             let items = split.items.map(|items| items.get().as_bytes());
