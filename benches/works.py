@@ -11,8 +11,8 @@ from results import Claim, Result
 from results import memory_under, seconds_under, share_of, times_faster, times_slower
 from setting import PAGE_ITEMS, PEERS
 
-# What a call says that wants to know what it consumed. cruddur always does, and
-# DynamoDB Local takes its time for that.
+# What a call says that wants to know what it consumed. DynamoDB Local takes its
+# time for that; cruddur asks in production and with --max-capacity.
 COUNTED = {"ReturnConsumedCapacity": "TOTAL"}
 
 
