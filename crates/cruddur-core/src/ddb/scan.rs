@@ -27,6 +27,9 @@ use page::{Page, PageClient};
 const PAGE_BYTES: usize = 1280 * 1024;
 /// How many items a first page asks for, before their size is known.
 const FIRST_PAGE: usize = 1_000;
+/// How many items are asked for to see whether there are more, and which engine
+/// has them.
+const FEW: usize = 100;
 /// AWS takes up to a million segments.
 const MAX_SEGMENTS: u32 = 1_000_000;
 /// How many segments are read at once unless told otherwise. DynamoDB Local is
@@ -38,8 +41,8 @@ pub const DEFAULT_SEGMENTS: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct ScanOptions {
     /// How many parts of the table are read at once. `None` is what is fastest:
-    /// one where there is a limit or the engine is the embedded one, else
-    /// [`DEFAULT_SEGMENTS`].
+    /// one where there is a limit, the table is small or the engine is the
+    /// embedded one, else [`DEFAULT_SEGMENTS`].
     pub segments: Option<u32>,
     /// The most items that are wanted.
     pub limit: Option<u64>,
@@ -100,15 +103,16 @@ impl Table {
         let mut scanned = Scanned::default();
         let mut first = None;
         if options.segments.is_none() && segments > 1 {
-            // The first answer tells whether segments are worth it. On AWS and
-            // on DynamoDB Local it is the first page; on the embedded engine it
-            // costs a page, but no money.
-            let page = segment(0, segments).await?;
-            if shared.engine.is_embedded() && page.1.last_evaluated_key.is_some() {
-                scanned.consumed_capacity += units(&page.1);
+            // A small page tells whether segments are worth it. Where they are
+            // it was read for nothing, but it costs a few units at most.
+            let mut look = Segment::new(&shared, 0, 1);
+            look.page_items = FEW;
+            let page = look.next().await?;
+            if page.1.last_evaluated_key.is_none() || shared.engine.is_embedded() {
                 segments = 1;
-            } else {
                 first = Some(page);
+            } else {
+                scanned.consumed_capacity += units(&page.1);
             }
         }
         let begun = u32::from(first.is_some());
