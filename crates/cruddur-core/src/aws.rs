@@ -261,7 +261,7 @@ where
                     service,
                     at,
                     code: code.to_owned(),
-                    message: message.to_owned(),
+                    message: shortened(message),
                 },
             }
         }
@@ -285,6 +285,19 @@ where
             cause: root_cause(&error),
         },
     }
+}
+
+/// Without the middle, where it is long: some engines put all of a request into
+/// what they say about it.
+pub(crate) fn shortened(message: &str) -> String {
+    const KEPT: usize = 160;
+    let length = message.chars().count();
+    if length <= 2 * KEPT + 10 {
+        return message.to_owned();
+    }
+    let begin = message.chars().take(KEPT);
+    let end = message.chars().skip(length - KEPT);
+    begin.chain(" … ".chars()).chain(end).collect()
 }
 
 /// Says that a service's pages lead in a circle, so that none of them is the last.
@@ -312,4 +325,19 @@ fn is_about_credentials(code: &str) -> bool {
             | "NotAuthorizedException"
             | "UnrecognizedClientException"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_keep_both_ends() {
+        let short = "é".repeat(300);
+        assert_eq!(shortened(&short), short);
+        let long = format!("what {} why", "é".repeat(1000));
+        let shown = shortened(&long);
+        assert!(shown.starts_with("what é") && shown.ends_with("é why"));
+        assert_eq!(shown.chars().count(), 323);
+    }
 }

@@ -299,13 +299,14 @@ impl<'a> Writer<'a> {
             return;
         }
         let message = aws::ProvideErrorMetadata::message(error).unwrap_or("no reason given");
+        let message = aws::shortened(message);
         for request in requests {
             self.busy.remove(&request.key);
             self.result.rejected_total += 1;
             if self.result.rejected.len() < KEPT_REJECTIONS {
                 self.result.rejected.push(Rejected {
                     tag: request.tag,
-                    message: message.to_owned(),
+                    message: message.clone(),
                 });
             }
         }
