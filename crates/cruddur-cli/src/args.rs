@@ -34,7 +34,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "URL")]
     pub endpoint_url: Option<String>,
     /// The messages table [default: cruddur-messages]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = table_name)]
     pub table: Option<String>,
     /// The authorities to trust with PostgreSQL's certificate: a file, `system`
     /// for the system's, or `rds` for Amazon RDS's
@@ -55,6 +55,16 @@ pub struct Global {
     /// Never ask; fail where an answer would be needed
     #[arg(long, global = true)]
     pub no_input: bool,
+}
+
+/// What DynamoDB takes for a table's name (AWS: "Naming rules"), or its ARN. Not
+/// every engine says what is wrong with another.
+pub fn table_name(name: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.starts_with("arn:") || (3..=255).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(name.to_owned());
+    }
+    Err("a table's name has 3 to 255 letters, digits, `_`, `-` and `.`".to_owned())
 }
 
 /// How results are printed.

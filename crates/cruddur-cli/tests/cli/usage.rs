@@ -23,6 +23,8 @@ fn wrong_arguments() {
                 "5ae290ed",
             ]),
             environment.run(&["target", "-o", "yaml"]),
+            environment.run(&["ddb", "scan", "--table", "b"]),
+            environment.run(&["ddb", "drop", "a table"]),
         ]
     );
 }

@@ -7,6 +7,7 @@ use cruddur_core::ddb::schema::{DropOptions, Dropped};
 use serde::Serialize;
 
 use super::DryRun;
+use crate::args::table_name;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;
@@ -79,6 +80,6 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
 fn not_prod(name: &str) -> Result<String, String> {
     match name {
         "prod" => Err("`prod` is no longer taken: use the flag --prod".to_owned()),
-        name => Ok(name.to_owned()),
+        name => table_name(name),
     }
 }
