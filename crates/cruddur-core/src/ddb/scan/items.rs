@@ -20,21 +20,20 @@ use crate::ddb::json::{self, Attributes};
 use crate::ddb::retry;
 
 /// The JSON of a page's items.
-#[derive(Clone)]
-pub(super) struct Page(Bytes);
+pub(super) struct Items(Bytes);
 
-impl Page {
+impl Items {
     /// How many bytes of JSON it is.
     pub fn bytes(&self) -> usize {
         self.0.len()
     }
 
-    /// Its items.
+    /// The items that it stands for.
     ///
     /// # Errors
     ///
     /// What is wrong with one of them.
-    pub fn items(&self) -> Result<Vec<Attributes<'_>>, String> {
+    pub fn read(&self) -> Result<Vec<Attributes<'_>>, String> {
         let text = std::str::from_utf8(&self.0).map_err(|error| error.to_string())?;
         json::parse_array(text)
     }
@@ -46,7 +45,7 @@ impl Page {
 /// takes longer than all else that a scan does.
 pub(super) struct PageClient {
     pub client: Client,
-    aside: Arc<Mutex<Option<Page>>>,
+    aside: Arc<Mutex<Option<Items>>>,
 }
 
 impl PageClient {
@@ -67,7 +66,7 @@ impl PageClient {
     }
 
     /// The items of the last answer; none where it had no list of them.
-    pub fn take(&self) -> Option<Page> {
+    pub fn take(&self) -> Option<Items> {
         let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
         aside.take()
     }
@@ -78,12 +77,12 @@ impl PageClient {
 #[derive(Debug)]
 struct TakesItems<T> {
     inner: T,
-    aside: Arc<Mutex<Option<Page>>>,
+    aside: Arc<Mutex<Option<Items>>>,
 }
 
-impl fmt::Debug for Page {
+impl fmt::Debug for Items {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Page({} bytes)", self.bytes())
+        write!(f, "Items({} bytes)", self.bytes())
     }
 }
 
@@ -107,8 +106,8 @@ impl HttpConnector for TakesItems<SharedHttpConnector> {
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
             if answer.status().is_success() {
-                let page = take_items(&mut answer).await?;
-                *aside.lock().unwrap_or_else(PoisonError::into_inner) = page;
+                let items = take_items(&mut answer).await?;
+                *aside.lock().unwrap_or_else(PoisonError::into_inner) = items;
             }
             Ok(answer)
         })
@@ -128,13 +127,13 @@ struct Answer<'a> {
     consumed_capacity: Option<&'a RawValue>,
 }
 
-async fn take_items(answer: &mut HttpResponse) -> Result<Option<Page>, ConnectorError> {
+async fn take_items(answer: &mut HttpResponse) -> Result<Option<Items>, ConnectorError> {
     let body = aws::body(answer).await?;
-    let (page, rest) = match serde_json::from_slice::<Answer>(&body) {
+    let (items, rest) = match serde_json::from_slice::<Answer>(&body) {
         Ok(split) => {
             let items = split.items.map(|items| items.get().as_bytes());
-            let page = items.map(|items| Page(body.slice_ref(items)));
-            (page, serde_json::to_vec(&split).ok())
+            let items = items.map(|items| Items(body.slice_ref(items)));
+            (items, serde_json::to_vec(&split).ok())
         }
         // The SDK says what is wrong with it.
         Err(_) => (None, None),
@@ -143,5 +142,5 @@ async fn take_items(answer: &mut HttpResponse) -> Result<Option<Page>, Connector
         Some(rest) => SdkBody::from(rest),
         None => SdkBody::from(body),
     };
-    Ok(page)
+    Ok(items)
 }
