@@ -294,6 +294,26 @@ async fn two_runs_at_once_leave_one_conversation() {
 }
 
 #[tokio::test]
+async fn what_another_run_has_just_begun_is_completed() {
+    let table = table().await;
+    // It began a moment later than this one, and was the first to write.
+    let mut other = options("2026-06-01T12:00:00.000001Z");
+    other.now = other.ending_at;
+    seed(&table, &other).await.unwrap();
+    let last = all_items(&table).await.iter().map(key).max().unwrap();
+    delete(&table, last).await;
+    let now = at("2026-06-01T12:00:00Z");
+    let ours = SeedOptions {
+        ending_at: now,
+        now,
+        ..other
+    };
+    let seeded = seed(&table, &ours).await.unwrap();
+    assert_eq!(seeded.state, SeedState::Completed);
+    assert_eq!(seeded.last_at, other.ending_at);
+}
+
+#[tokio::test]
 async fn a_file_that_has_grown_waits_for_a_refresh_if_time_is_short() {
     let table = table().await;
     let mut shorter = conversation();

@@ -35,6 +35,12 @@ pub struct SeedArgs {
 }
 
 pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
+    let conversations = conversations(&args.files)?;
+    let table = Table::connect(&context.target).await?;
+    let people = people(context, &conversations).await?;
+    if !args.dry.dry_run {
+        guard(context, args, &table, &conversations).await?;
+    }
     let now = Utc::now();
     let options = SeedOptions {
         ending_at: args.ending_at.unwrap_or(now),
@@ -43,12 +49,6 @@ pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
         dry_run: args.dry.dry_run,
         max_capacity: args.pace.max_capacity,
     };
-    let conversations = conversations(&args.files)?;
-    let table = Table::connect(&context.target).await?;
-    let people = people(context, &conversations).await?;
-    if !options.dry_run {
-        guard(context, args, &table, &conversations).await?;
-    }
     let mut seeded = Vec::new();
     for (conversation, people) in conversations.iter().zip(&people) {
         let bar = Bar::new(&context.ui, Some(0), "messages");

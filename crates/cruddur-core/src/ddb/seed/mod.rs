@@ -13,6 +13,7 @@ mod table;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Table;
@@ -50,7 +51,7 @@ pub struct SeedOptions {
     /// When the last message was written; not in the future. A conversation
     /// that is already there keeps its time unless `refresh` is set.
     pub ending_at: DateTime<Utc>,
-    /// Now, which no message may lie after.
+    /// The time at which the call begins. No message may lie in the future.
     pub now: DateTime<Utc>,
     /// Move a conversation that is already there to `ending_at`.
     pub refresh: bool,
@@ -133,8 +134,11 @@ impl Table {
             ..WriteOptions::default()
         };
         let mut result: Option<Seeded> = None;
+        let begun_at = Instant::now();
         for _ in 0..ROUNDS {
             let survey = self.survey(conversation, people).await?;
+            // What stands there may be that of a run that began after this one.
+            when.now = options.now + begun_at.elapsed();
             let plan = plan::plan(conversation, people, &survey, when)?;
             let seeded = result.get_or_insert_with(|| begun(conversation, &plan, when));
             (seeded.first_at, seeded.last_at) = (plan.first_at, plan.last_at);
