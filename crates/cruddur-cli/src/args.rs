@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use clap::{Args, Parser, ValueEnum};
+use cruddur_core::ddb::limits::check_table_name;
 
 use crate::commands::Command;
 
@@ -57,14 +58,9 @@ pub struct Global {
     pub no_input: bool,
 }
 
-/// What DynamoDB takes for a table's name (AWS: "Naming rules"), or its ARN. Not
-/// every engine says what is wrong with another.
+/// Not every engine says what is wrong with another name.
 pub fn table_name(name: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if name.starts_with("arn:") || (3..=255).contains(&name.len()) && name.chars().all(fits) {
-        return Ok(name.to_owned());
-    }
-    Err("a table's name has 3 to 255 letters, digits, `_`, `-` and `.`".to_owned())
+    check_table_name(name).map(|()| name.to_owned())
 }
 
 /// How results are printed.

@@ -1,6 +1,6 @@
-//! DynamoDB's limits on an item, checked before it is sent.
+//! DynamoDB's limits on an item and a table's name, checked before it is asked.
 //!
-//! They are AWS's, from "Constraints in Amazon DynamoDB" and "DynamoDB item
+//! Those on an item are AWS's, from "Constraints in Amazon DynamoDB" and "DynamoDB item
 //! sizes and formats". A batch with one item beyond them is refused whole, so
 //! it is worth knowing beforehand which one it is.
 
@@ -12,6 +12,20 @@ pub const MAX_ITEM_SIZE: usize = 400 * 1024;
 const MAX_PARTITION_KEY: usize = 2048;
 /// The largest sort key, in bytes.
 const MAX_SORT_KEY: usize = 1024;
+
+/// Says why DynamoDB would not take a table's name (AWS: "Naming rules"). An
+/// ARN may stand for it.
+///
+/// # Errors
+///
+/// What a name has to be.
+pub fn check_table_name(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.starts_with("arn:") || (3..=255).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err("a table's name has 3 to 255 letters, digits, `_`, `-` and `.`".to_owned())
+}
 
 /// The size of an item in bytes, as DynamoDB counts it for its limits and its
 /// capacity units. Numbers are counted at AWS's "approximately".
@@ -113,6 +127,23 @@ mod tests {
 
     fn complaint(text: &str) -> String {
         check_item(&parse_typed(text).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn a_table_has_a_name_or_an_arn() {
+        let long = "x".repeat(255);
+        for name in [
+            "abc",
+            "cruddur-messages",
+            "a_b.C9",
+            &long,
+            "arn:aws:dynamodb:x:1:table/t",
+        ] {
+            assert_eq!(check_table_name(name), Ok(()), "{name}");
+        }
+        for name in ["", "ab", "a b", "tablé", &format!("{long}x")] {
+            assert!(check_table_name(name).is_err(), "{name}");
+        }
     }
 
     #[test]
