@@ -34,7 +34,7 @@ pub fn parse_typed(text: &str) -> Result<Attributes<'_>, String> {
 /// As [`parse_typed`].
 pub(crate) fn parse_array(text: &str) -> Result<Vec<Attributes<'_>>, String> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let items = Items.deserialize(&mut json);
+    let items = ListOf(InnerAttributes { depth: 0 }).deserialize(&mut json);
     items.map_err(|error| without_line(&error))
 }
 
@@ -95,34 +95,8 @@ fn attributes<'a, E: de::Error>(all: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<A
     Attributes::new(all).map_err(twice)
 }
 
-/// Items that nothing wraps.
-struct Items;
-
-impl<'de> DeserializeSeed<'de> for Items {
-    type Value = Vec<Attributes<'de>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Items {
-    type Value = Vec<Attributes<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of items")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(InnerAttributes { depth: 0 })? {
-            items.push(item);
-        }
-        Ok(items)
-    }
-}
-
 /// The attributes of an item or of a map.
+#[derive(Clone, Copy)]
 struct InnerAttributes {
     depth: usize,
 }
@@ -152,6 +126,7 @@ impl<'de> Visitor<'de> for InnerAttributes {
 }
 
 /// One typed value, `{"S":"…"}`.
+#[derive(Clone, Copy)]
 struct TypedValue {
     depth: usize,
 }
@@ -206,9 +181,9 @@ impl TypedValue {
             Tag::M => Value::M(map.next_value_seed(InnerAttributes {
                 depth: self.deeper()?,
             })?),
-            Tag::L => Value::L(map.next_value_seed(List {
+            Tag::L => Value::L(map.next_value_seed(ListOf(TypedValue {
                 depth: self.deeper()?,
-            })?),
+            }))?),
             Tag::Bool => Value::Bool(map.next_value()?),
             Tag::Null => match map.next_value::<bool>()? {
                 true => Value::Null,
@@ -227,29 +202,28 @@ impl TypedValue {
     }
 }
 
-struct List {
-    depth: usize,
-}
+/// A list, each element of which is read by the same seed.
+struct ListOf<S>(S);
 
-impl<'de> DeserializeSeed<'de> for List {
-    type Value = Vec<Value<'de>>;
+impl<'de, S: DeserializeSeed<'de> + Copy> DeserializeSeed<'de> for ListOf<S> {
+    type Value = Vec<S::Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for List {
-    type Value = Vec<Value<'de>>;
+impl<'de, S: DeserializeSeed<'de> + Copy> Visitor<'de> for ListOf<S> {
+    type Value = Vec<S::Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of typed values")
+        f.write_str("a list")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(value) = seq.next_element_seed(TypedValue { depth: self.depth })? {
-            list.push(value);
+        while let Some(element) = seq.next_element_seed(self.0)? {
+            list.push(element);
         }
         Ok(list)
     }
