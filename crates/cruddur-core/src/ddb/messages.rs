@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Table;
 use super::groups::GroupItem;
 use super::item::{Item, Message, MessageGroup, Person, string};
+use super::json::Attributes;
 use super::limits::{MAX_ITEM_SIZE, item_size};
 use super::transaction::{Actions, Condition, Outcome};
 use crate::stream::{Newest, advance};
@@ -322,7 +323,7 @@ fn not_empty(text: &str) -> Result<()> {
 fn fits(text: &str, items: impl IntoIterator<Item = Item>) -> Result<()> {
     let largest = items
         .into_iter()
-        .map(|item| item_size(&(&item).into()))
+        .map(|item| item_size(&Attributes::from(&item)))
         .max();
     let size = largest.unwrap_or_default();
     if size <= MAX_ITEM_SIZE {
@@ -362,7 +363,7 @@ mod tests {
         let items = |text: &str| NewGroup::draft(&one, &other, text, now).items();
         let largest = items("")
             .iter()
-            .map(|item| item_size(&item.into()))
+            .map(|item| item_size(&Attributes::from(item)))
             .max()
             .unwrap();
         let text = "x".repeat(MAX_ITEM_SIZE - largest);

@@ -11,7 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::Table;
 use super::json::Attributes;
-use crate::{Error, Result, Service};
+use crate::{Error, Result};
 use segment::{Segment, Shared};
 
 /// How many items are asked for to see whether there are more, and which engine
@@ -87,6 +87,7 @@ impl Table {
         };
         let shared = Arc::new(Shared::new(self, options));
         let segment = |number, segments| Segment::new(&shared, number, segments).next();
+        let unreadable = |cause| self.wrong_server(format!("its answer cannot be read: {cause}"));
         let mut scanned = Scanned::default();
         let mut first = None;
         if options.segments.is_none() && segments > 1 {
@@ -118,7 +119,7 @@ impl Table {
             if let Some(segment) = segment.after(&page)? {
                 pages.spawn(segment.next());
             }
-            let mut items = page.items.read().map_err(|cause| self.unreadable(cause))?;
+            let mut items = page.items.read().map_err(unreadable)?;
             let left = options.limit.map(|limit| limit - scanned.items);
             if let Some(left) = left.filter(|&left| left < items.len() as u64) {
                 items.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -149,14 +150,6 @@ impl Table {
         };
         let scanned = self.scan::<Error>(&options, |_| Ok(ControlFlow::Break(())));
         Ok(scanned.await?.items == 0)
-    }
-
-    fn unreadable(&self, cause: String) -> Error {
-        Error::WrongServer {
-            service: Service::DynamoDb,
-            at: self.at.clone(),
-            cause: format!("its answer cannot be read: {cause}"),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::conversation::{Conversation, too_large};
 use crate::ddb::item::{Message, MessageGroup, Person};
+use crate::ddb::json::Attributes;
 use crate::ddb::limits::{MAX_ITEM_SIZE, item_size};
 use crate::time;
 use crate::{Error, Result};
@@ -190,7 +191,7 @@ fn messages(
             message: line.message.clone(),
             sender: people[line.speaker].clone(),
         };
-        let size = item_size(&(&message.to_item()).into());
+        let size = item_size(&Attributes::from(&message.to_item()));
         if size > MAX_ITEM_SIZE {
             return Err(conversation.error(line.line, too_large(size)));
         }
