@@ -12,8 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::aws::{self, HttpResponse};
 use crate::ddb::json::{self, Attributes};
@@ -114,33 +113,117 @@ impl HttpConnector for TakesItems<SharedHttpConnector> {
     }
 }
 
-/// An answer, of which the SDK reads what is not `Items`.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer<'a> {
-    #[serde(borrow, skip_serializing)]
-    items: Option<&'a RawValue>,
-    count: Option<u32>,
-    #[serde(borrow)]
-    last_evaluated_key: Option<&'a RawValue>,
-    #[serde(borrow)]
-    consumed_capacity: Option<&'a RawValue>,
-}
-
 async fn take_items(answer: &mut HttpResponse) -> Result<Option<Items>, ConnectorError> {
     let body = aws::body(answer).await?;
-    let (items, rest) = match serde_json::from_slice::<Answer>(&body) {
-        Ok(split) => {
-            let items = split.items.map(|items| items.get().as_bytes());
-            let items = items.map(|items| Items(body.slice_ref(items)));
-            (items, serde_json::to_vec(&split).ok())
-        }
-        // The SDK says what is wrong with it.
-        Err(_) => (None, None),
+    let split = split(&body);
+    // The SDK says what is wrong with one that has no such list.
+    let (items, rest) = match split {
+        Some((items, rest)) => (Some(items), SdkBody::from(rest)),
+        None => (None, SdkBody::from(body)),
     };
-    *answer.body_mut() = match rest {
-        Some(rest) => SdkBody::from(rest),
-        None => SdkBody::from(body),
-    };
+    *answer.body_mut() = rest;
     Ok(items)
+}
+
+/// How far from the end of an answer the list of items may end: what follows it
+/// holds two keys at most, of 3 KB, in which a byte may take six.
+const LONGEST_REST: usize = 64 * 1024;
+
+/// An answer's items, and the answer with `null` in their place.
+///
+/// The next page is asked for with what stands beside the items, so they are
+/// passed over here and read while it is under way. If they are an array, and
+/// the rest is JSON, then the whole is, and this is what it says.
+fn split(body: &Bytes) -> Option<(Items, Vec<u8>)> {
+    let from = list_of_items(body)?;
+    let mut to = body.len();
+    // A bracket behind the list's is one of a key's text.
+    while let Some(before) = body[from..to].iter().rposition(|&byte| byte == b']') {
+        to = from + before;
+        let after = &body[to + 1..];
+        if after.len() > LONGEST_REST {
+            break;
+        }
+        let rest = [&body[..from], b"null", after].concat();
+        if serde_json::from_slice::<IgnoredAny>(&rest).is_ok() {
+            return Some((Items(body.slice(from..=to)), rest));
+        }
+    }
+    None
+}
+
+/// Where the list of items begins, which is the first of that name: what may
+/// stand before it has attributes of one value only.
+fn list_of_items(body: &[u8]) -> Option<usize> {
+    let name = br#""Items""#;
+    let mut from = 0;
+    while let Some(at) = body[from..]
+        .windows(name.len())
+        .position(|part| part == name)
+    {
+        from += at + name.len();
+        let rest = body[from..].trim_ascii_start();
+        let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+        if let Some(list) = value.filter(|value| value.starts_with(b"[")) {
+            return Some(body.len() - list.len());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Option<(String, String)> {
+        let (items, rest) = split(&Bytes::copy_from_slice(body.as_bytes()))?;
+        let items = String::from_utf8(items.0.to_vec()).unwrap();
+        Some((items, String::from_utf8(rest).unwrap()))
+    }
+
+    #[test]
+    fn the_list_is_found_wherever_it_stands() {
+        let list = r#"[{"Items":{"L":[{"S":"]}"}]}},{"pk":{"S":"\"Items\":["}}]"#;
+        for (before, after) in [
+            (r#"{"#, r#"}"#),
+            (r#"{"Count":2,"#, r#","ScannedCount":2}"#),
+            (
+                r#"{"LastEvaluatedKey":{"Items":{"S":"Items"},"sk":{"S":"\"Items\":[]"}},"#,
+                "}",
+            ),
+            (
+                r#"{"#,
+                r#","LastEvaluatedKey":{"pk":{"S":"],\"]}"},"sk":{"S":"]]"}},"Count":2}"#,
+            ),
+            ("{ \"Count\" : 2,\n", "\n, \"ScannedCount\": 2 }\n"),
+        ] {
+            let name = r#""Items" : "#;
+            let found = read(&format!("{before}{name}{list}{after}")).unwrap();
+            assert_eq!(found.0, list);
+            assert_eq!(found.1, format!("{before}{name}null{after}"));
+        }
+    }
+
+    #[test]
+    fn what_has_no_list_is_left_as_it_is() {
+        for body in [
+            "",
+            "hello",
+            "{}",
+            r#"{"Count":2}"#,
+            r#"{"Items":null}"#,
+            r#"{"Items":{}}"#,
+            r#"{"Items":[{"pk":{"S":"a"}}"#,
+            r#"{"Items":[],"Count":}"#,
+        ] {
+            assert_eq!(read(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_broken_list_is_noticed_when_it_is_read() {
+        let body = Bytes::from_static(br#"{"Items":[{"pk":{"S":"a"},],"Count":1}"#);
+        let (items, _) = split(&body).unwrap();
+        assert!(items.read().is_err());
+    }
 }
