@@ -4,15 +4,13 @@
 //! `2023-03-24T09:45:01.561513+00:00`, so that the order of texts is the order
 //! of times and Python's `%Y-%m-%dT%H:%M:%S.%f%z` reads it.
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SubsecRound, TimeZone, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SecondsFormat, TimeZone, Utc};
 
 use crate::{Error, Result};
 
 /// Formats an instant as it stands in a key. Digits below a microsecond are cut.
 pub fn to_key(time: DateTime<Utc>) -> String {
-    time.trunc_subsecs(6)
-        .format("%Y-%m-%dT%H:%M:%S%.6f+00:00")
-        .to_string()
+    time.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
 /// Reads a time of any offset, as older items carry them. A leap second is the
