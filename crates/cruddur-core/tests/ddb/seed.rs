@@ -279,18 +279,53 @@ async fn what_people_wrote_survives_and_leads_the_lists() {
     assert_stands(&table, &to_key(moved.last_at), 2, (odd, "Hm.")).await;
 }
 
+/// Whatever each of them does, whatever there was, and whenever the second begins.
 #[tokio::test]
 async fn two_runs_at_once_leave_one_conversation() {
-    for _ in 0..5 {
+    let ways = [options(NOON), options(LATER), refresh(NOON), refresh(LATER)];
+    for round in 0..16 {
         let table = table().await;
-        let (noon, later) = (options(NOON), options(LATER));
-        let (one, other) = tokio::join!(seed(&table, &noon), seed(&table, &later));
+        let (one, other) = (&ways[round % 4], &ways[round / 4 % 4]);
+        // Nothing, a conversation without its newest items, or all of it.
+        let lost = [usize::MAX, 20, 0][round % 3];
+        seed(&table, &options("2026-05-01T11:40:00Z"))
+            .await
+            .unwrap();
+        let keys = all_items(&table).await.iter().map(key).collect::<Vec<_>>();
+        for key in keys.into_iter().rev().take(lost) {
+            delete(&table, key).await;
+        }
+        let late = async {
+            tokio::time::sleep(std::time::Duration::from_millis(round as u64 * 7 % 60)).await;
+            seed(&table, other).await
+        };
+        let (one, other) = tokio::join!(seed(&table, one), late);
         let ends = [one.unwrap().last_at, other.unwrap().last_at];
         let last = seed(&table, &options(NOON)).await.unwrap();
-        assert_eq!(last.state, SeedState::AlreadyThere, "{ends:?}");
+        assert_eq!(last.state, SeedState::AlreadyThere, "{round}: {ends:?}");
         let end = to_key(last.last_at);
         assert_stands(&table, &end, 0, (&end, &last_line())).await;
     }
+}
+
+/// What two refreshes to different times can leave that cross each other.
+#[tokio::test]
+async fn a_group_item_without_its_message_is_mended() {
+    let table = table().await;
+    seed(&table, &options(LATER)).await.unwrap();
+    let groups: Vec<Item> = all_items(&table)
+        .await
+        .into_iter()
+        .filter(|item| item.contains_key("message_group_uuid"))
+        .collect();
+    seed(&table, &refresh(NOON)).await.unwrap();
+    for item in groups {
+        put(&table, item).await;
+    }
+    let mended = seed(&table, &options(NOON)).await.unwrap();
+    assert_eq!(mended.state, SeedState::Completed);
+    assert_eq!((mended.written, mended.deleted), (0, 2));
+    assert_stands(&table, NOON, 0, (NOON, &last_line())).await;
 }
 
 #[tokio::test]

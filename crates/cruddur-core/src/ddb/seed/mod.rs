@@ -30,8 +30,9 @@ const BUILT_IN: [(&str, &str); 1] = [(
     include_str!("../../../../../seeds/andrewbrown-bayko.json"),
 )];
 
-/// How often it looks again where others write into the same group.
-const ROUNDS: usize = 5;
+/// How often it looks again where others write into the same group, or where
+/// something was taken away.
+const ROUNDS: usize = 6;
 
 /// The conversations that are seeded unless others are named.
 ///
@@ -153,11 +154,7 @@ impl Table {
                 .apply(conversation, &plan, &write, seeded, progress)
                 .await?;
             // Another run may have seeded the same group meanwhile.
-            if applied
-                && self
-                    .stands(conversation, people, plan.messages_after)
-                    .await?
-            {
+            if applied && self.stands(conversation, people, &plan).await? {
                 return Ok(seeded.clone());
             }
             when.refresh = false;

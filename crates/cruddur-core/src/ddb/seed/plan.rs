@@ -70,8 +70,8 @@ pub struct Plan {
     pub last_at: DateTime<Utc>,
     /// Whether any message of the conversation was there.
     pub was_begun: bool,
-    /// How many messages the group has afterwards.
-    pub messages_after: usize,
+    /// The sort key of each of the two people's group item afterwards.
+    pub groups_after: [String; 2],
 }
 
 impl Plan {
@@ -81,9 +81,14 @@ impl Plan {
 }
 
 /// The positions by the uuids that stand for them. More messages than the file
-/// has may have been seeded, when it was longer; no more than there are.
+/// has may have been seeded, when it was longer; no more than were `found`. None
+/// are needed where nothing was.
 pub fn positions(conversation: &Conversation, found: usize) -> HashMap<Uuid, usize> {
-    (0..found.max(conversation.messages.len()))
+    let count = match found {
+        0 => 0,
+        found => found.max(conversation.messages.len()),
+    };
+    (0..count)
         .map(|position| (conversation.message_uuid(position), position))
         .collect()
 }
@@ -137,15 +142,12 @@ pub fn plan(
     check(conversation, survey, &puts, when)?;
     let gone: HashSet<&str> = deletes.iter().map(String::as_str).collect();
     let last = last_message(survey, &messages, &keys, &gone);
-    let moves = (0..2)
-        .filter_map(|owner| group_move(conversation, people, survey, owner, &last, &gone, when))
-        .collect();
-    let there: HashSet<&str> = survey.messages.iter().map(|f| f.sk.as_str()).collect();
-    let added = keys.keys().filter(|key| !there.contains(key.as_str()));
+    let [(one, one_move), (other, other_move)] =
+        [0, 1].map(|owner| group_move(conversation, people, survey, owner, &last, when));
     Ok(Plan {
-        messages_after: there.len() + added.count() - deletes.len(),
+        groups_after: [one, other],
+        moves: one_move.into_iter().chain(other_move).collect(),
         puts,
-        moves,
         first_at: start,
         last_at: start + minutes(count - 1),
         was_begun: standing.is_some(),
@@ -165,17 +167,27 @@ fn free_start(
     ending_at: DateTime<Utc>,
 ) -> DateTime<Utc> {
     let count = conversation.messages.len();
-    let taken: HashSet<&str> = survey
-        .messages
-        .iter()
-        .filter(|found| found.position.is_none())
-        .map(|found| found.sk.as_str())
-        .collect();
+    let taken = Taken::new(survey);
     let mut start = ending_at.trunc_subsecs(6) - minutes(count - 1);
-    while (0..count).any(|p| taken.contains(time::to_key(start + minutes(p)).as_str())) {
+    while (0..count).any(|position| taken.is_at(start + minutes(position))) {
         start -= Duration::microseconds(1);
     }
     start
+}
+
+/// The sort keys of messages that somebody wrote.
+struct Taken<'a>(HashSet<&'a str>);
+
+impl Taken<'_> {
+    fn new(survey: &Survey) -> Taken<'_> {
+        let written = survey.messages.iter().filter(|f| f.position.is_none());
+        Taken(written.map(|found| found.sk.as_str()).collect())
+    }
+
+    fn is_at(&self, time: DateTime<Utc>) -> bool {
+        // Nobody wrote anything, most often, and keys take time to make.
+        !self.0.is_empty() && self.0.contains(time::to_key(time).as_str())
+    }
 }
 
 fn messages(
@@ -183,19 +195,24 @@ fn messages(
     people: &[Person; 2],
     start: DateTime<Utc>,
 ) -> Result<Vec<Message>> {
+    let message = |position, text: &str, speaker: usize| Message {
+        message_group_uuid: conversation.message_group_uuid,
+        created_at: start + minutes(position),
+        message_uuid: conversation.message_uuid(position),
+        message: text.to_owned(),
+        sender: people[speaker].clone(),
+    };
+    // But for the text, all of a person's messages take the same.
+    let others = [0, 1].map(|speaker| {
+        let empty = message(0, "", speaker).to_item();
+        item_size(&Attributes::from(&empty))
+    });
     let message = |(position, line): (usize, &super::Line)| {
-        let message = Message {
-            message_group_uuid: conversation.message_group_uuid,
-            created_at: start + minutes(position),
-            message_uuid: conversation.message_uuid(position),
-            message: line.message.clone(),
-            sender: people[line.speaker].clone(),
-        };
-        let size = item_size(&Attributes::from(&message.to_item()));
+        let size = others[line.speaker] + line.message.len();
         if size > MAX_ITEM_SIZE {
             return Err(conversation.error(line.line, too_large(size)));
         }
-        Ok(message)
+        Ok(message(position, &line.message, line.speaker))
     };
     conversation
         .messages
@@ -217,9 +234,8 @@ fn check(conversation: &Conversation, survey: &Survey, puts: &[Message], when: W
     if puts.iter().any(|message| message.created_at > when.now) {
         return refuse("what is missing would lie in the future");
     }
-    let keys: HashSet<String> = puts.iter().map(|m| time::to_key(m.created_at)).collect();
-    let strangers = survey.messages.iter().filter(|f| f.position.is_none());
-    if strangers.into_iter().any(|found| keys.contains(&found.sk)) {
+    let taken = Taken::new(survey);
+    if puts.iter().any(|message| taken.is_at(message.created_at)) {
         return refuse("somebody wrote a message at the time of a missing one");
     }
     Ok(())
@@ -245,18 +261,18 @@ fn last_message(
     (at, text.to_owned())
 }
 
-/// What has to become of one person's group items, if anything. They never go
-/// back in time, unless the message they stood for is taken away.
+/// The sort key of the group item that one person shall have, and what has to
+/// become of those that are there, if anything. One that is later than the last
+/// message stood for a message that was taken away.
 fn group_move(
     conversation: &Conversation,
     people: &[Person; 2],
     survey: &Survey,
     owner: usize,
     (last_at, text): &(DateTime<Utc>, String),
-    gone: &HashSet<&str>,
     when: When,
-) -> Option<Move> {
-    let wanted = MessageGroup {
+) -> (String, Option<Move>) {
+    let wanted = || MessageGroup {
         message_group_uuid: conversation.message_group_uuid,
         owner_uuid: people[owner].uuid.clone(),
         last_message_at: *last_at,
@@ -265,27 +281,20 @@ fn group_move(
     };
     let key = time::to_key(*last_at);
     let found = &survey.groups[owner];
-    let is_newer = |group: &&FoundGroup| {
-        group.at.is_some_and(|at| at > *last_at) && !gone.contains(group.sk.as_str())
-    };
-    // Somebody may have written, and moved the item, since the survey.
-    let newest = found.iter().filter(is_newer).max_by_key(|group| group.at);
-    let present = found.iter().find(|group| group.at == Some(*last_at));
-    let stays = match (newest, present) {
-        (Some(newest), _) => Some(newest.sk.clone()),
-        (None, Some(present)) if !when.refresh || present.sk != key => Some(present.sk.clone()),
-        _ => None,
-    };
-    let keep = stays.as_ref().unwrap_or(&key);
+    let stays = found.iter().find(|group| group.at == Some(*last_at));
+    let stays = stays.filter(|group| !when.refresh || group.sk != key);
+    let stays = stays.map(|group| group.sk.clone());
+    let put = stays.is_none().then(wanted);
+    let keep = stays.unwrap_or(key);
     let delete: Vec<String> = found
         .iter()
-        .filter(|group| group.sk != *keep)
+        .filter(|group| group.sk != keep)
         .map(|group| group.sk.clone())
         .collect();
-    let put = stays.is_none().then_some(wanted);
-    (put.is_some() || !delete.is_empty()).then(|| Move {
+    let moved = (put.is_some() || !delete.is_empty()).then(|| Move {
         owner: people[owner].uuid.clone(),
         put,
         delete,
-    })
+    });
+    (keep, moved)
 }

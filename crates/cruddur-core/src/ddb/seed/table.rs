@@ -1,6 +1,6 @@
 //! The requests of seeding: what stands there, and what is changed.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Select, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use futures_util::stream;
 use uuid::Uuid;
 
@@ -18,13 +18,18 @@ use crate::time;
 use crate::{Error, Result};
 
 impl Table {
-    /// Reads what stands in the table of a conversation's group.
+    /// Reads what stands in the table of a conversation's group. The messages come
+    /// last: so the one that a group item stands for is among them.
     pub(super) async fn survey(
         &self,
         conversation: &Conversation,
         people: &[Person; 2],
     ) -> Result<Survey> {
         let group = conversation.message_group_uuid;
+        let groups = [
+            self.group_items(&people[0], group).await?,
+            self.group_items(&people[1], group).await?,
+        ];
         let items = self
             .partition(&message_pk(group), "sk, message_uuid, message", None)
             .await?;
@@ -42,13 +47,7 @@ impl Table {
                 }
             })
             .collect();
-        Ok(Survey {
-            messages,
-            groups: [
-                self.group_items(&people[0], group).await?,
-                self.group_items(&people[1], group).await?,
-            ],
-        })
+        Ok(Survey { messages, groups })
     }
 
     async fn group_items(&self, person: &Person, group: Uuid) -> Result<Vec<FoundGroup>> {
@@ -92,34 +91,32 @@ impl Table {
         Ok(items)
     }
 
-    /// Whether the group has as many messages as it should have and each of the
-    /// two people one group item; if not, another run was at it, too.
+    /// Whether the group is as a plan was to leave it, once it was carried out;
+    /// if not, another run was at it, too.
+    ///
+    /// The group items tell: each run writes its own after its messages, and looks
+    /// at them last. So of two runs at least the one that looks later sees the
+    /// other's item beside its own, or in its place. They do not tell of messages
+    /// that came after the survey, at the times that this plan took away: then
+    /// only another survey does.
     pub(super) async fn stands(
         &self,
         conversation: &Conversation,
         people: &[Person; 2],
-        messages: usize,
+        plan: &Plan,
     ) -> Result<bool> {
-        let group = conversation.message_group_uuid;
-        let mut counted = 0;
-        let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .select(Select::Count)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", string(message_pk(group)));
-        self.every_page(query, |page| {
-            counted += usize::try_from(page.count).unwrap_or_default();
-        })
-        .await?;
-        for person in people {
-            if self.group_items(person, group).await?.len() != 1 {
+        if !plan.deletes.is_empty() {
+            return Ok(false);
+        }
+        for (person, expected) in people.iter().zip(&plan.groups_after) {
+            let found = self
+                .group_items(person, conversation.message_group_uuid)
+                .await?;
+            if !matches!(&found[..], [one] if one.sk == *expected) {
                 return Ok(false);
             }
         }
-        Ok(counted == messages)
+        Ok(true)
     }
 
     /// Carries out a plan: first what is new, then the lists, then away with
