@@ -17,9 +17,11 @@ use crate::{Error, Result};
 const IDLE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
 /// How long nothing is asked after an error, at first and at most.
 const LOST: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// After how many rounds without a record a stream counts as drained, and the
-/// pause between them: AWS may answer with empty pages amid records.
-const DRAINED: (u32, Duration) = (5, Duration::from_millis(100));
+/// After how many rounds without a record a stream counts as drained: AWS may
+/// answer with empty pages amid records.
+const QUIET_ROUNDS: u32 = 5;
+/// The pause between two of these, at first and at most.
+const QUIET: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 
 /// Something that happened on the way and that a person may want to know.
 #[derive(Debug, Clone)]
@@ -96,17 +98,21 @@ pub async fn drain(
 ) -> Result<()> {
     let reader = Reader::open(table, streams, Start::Oldest, checkpoint).await?;
     let mut follower = Follower::new(Some(table), reader, sink);
-    let mut quiet = 0;
-    while quiet < DRAINED.0 {
+    let (mut quiet, mut pause) = (0, Pause::new(QUIET));
+    loop {
         let sweep = follower.reader.sweep().await?;
         let complete = sweep.complete;
-        let found = follower.deal_with(sweep).await?;
-        quiet = if found || !complete { 0 } else { quiet + 1 };
-        if !found {
-            tokio::time::sleep(DRAINED.1).await;
+        if follower.deal_with(sweep).await? {
+            quiet = 0;
+            pause.reset();
+            continue;
         }
+        quiet = if complete { quiet + 1 } else { 0 };
+        if quiet == QUIET_ROUNDS {
+            return Ok(());
+        }
+        tokio::time::sleep(pause.next()).await;
     }
-    Ok(())
 }
 
 /// Hands out the records of a table's stream until `shutdown` resolves, and
