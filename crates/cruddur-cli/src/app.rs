@@ -1,6 +1,8 @@
 //! The life of one run, from the arguments to the exit status.
 
+use std::ffi::OsString;
 use std::future::Future;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,7 +10,7 @@ use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::Cli;
+use crate::args::{Cli, NAME, VERSION};
 use crate::commands;
 use crate::context::Context;
 use crate::error;
@@ -16,6 +18,11 @@ use crate::ui::Ui;
 
 /// Parses, runs, prints the error if there is one, and says how it ended.
 pub fn run() -> ExitCode {
+    if is_version(std::env::args_os()) {
+        // Nothing is left to tell anyone if this cannot be printed.
+        let _ = writeln!(io::stdout(), "{NAME} {VERSION}");
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(error),
@@ -32,6 +39,16 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Whether nothing but the version is asked for. Scripts do so to see whether the
+/// program is there, and clap's commands and flags take half of the time.
+fn is_version(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.skip(1).collect();
+    matches!(&arguments[..], [one] if one == "--version" || one == "-V")
+}
+
+// Not a part of `run`: what a command's work needs of the stack is touched as
+// soon as its function begins, which `--version` and `--help` need not wait for.
+#[inline(never)]
 fn execute(context: &Context, command: commands::Command) -> anyhow::Result<ExitCode> {
     let mut builder = match command.workers() {
         0 => Builder::new_current_thread(),

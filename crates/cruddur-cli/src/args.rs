@@ -5,12 +5,16 @@ use cruddur_core::ddb::limits::check_table_name;
 
 use crate::commands::Command;
 
+/// What `--version` prints.
+pub const NAME: &str = "cruddur";
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Run the data of Cruddur: users in PostgreSQL, messages in DynamoDB, sign-ins in Cognito
 ///
 /// Without --prod everything goes to development: the local stack, or the
 /// servers that the variables name. `cruddur target` shows which, and why.
 #[derive(Debug, Parser)]
-#[command(name = "cruddur", version, propagate_version = true)]
+#[command(name = NAME, version = VERSION, propagate_version = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

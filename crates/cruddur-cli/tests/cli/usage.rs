@@ -54,3 +54,21 @@ fn targets() {
         [development, production, malformed, refused, guarded]
     );
 }
+
+/// Asked for alone, it is answered by a shorter way.
+#[test]
+fn the_version_is_the_same_however_it_is_asked_for() {
+    let environment = TestEnvironment::bare();
+    let version = format!("cruddur {}\n", env!("CARGO_PKG_VERSION"));
+    for arguments in [
+        &["--version"][..],
+        &["-V"],
+        &["--quiet", "--version"],
+        &["-V", "target"],
+    ] {
+        let run = environment.run(arguments);
+        assert_eq!(run.stdout, version, "{arguments:?}");
+        assert_eq!(run.stderr, "", "{arguments:?}");
+        assert_eq!(run.status, 0, "{arguments:?}");
+    }
+}
