@@ -77,7 +77,7 @@ fn scan(address: &str, segments: usize, table: &str, limit: Option<usize>) -> Re
             let page = format!("{body}{start}}}");
             connection.exchange(&request(&format!("{DYNAMODB}.Scan"), &page))?;
             // The key is an object of objects of strings.
-            match connection.find(r#""LastEvaluatedKey":"#, "}}") {
+            match connection.find(r#""LastEvaluatedKey""#, "}}") {
                 Some(key) => start = format!(r#","ExclusiveStartKey":{key}"#),
                 None => return Ok(()),
             }
@@ -92,8 +92,8 @@ fn list_users(address: &str, pool: &str) -> Result<f64> {
         loop {
             let page = format!(r#"{{"UserPoolId":"{pool}","Limit":60{token}}}"#);
             connection.exchange(&request(&format!("{COGNITO}.ListUsers"), &page))?;
-            match connection.find(r#""PaginationToken":""#, "\"") {
-                Some(next) => token = format!(r#","PaginationToken":"{next}"#),
+            match connection.find(r#""PaginationToken""#, "\"") {
+                Some(next) => token = format!(r#","PaginationToken":{next}"#),
                 None => return Ok(()),
             }
         }
@@ -117,10 +117,15 @@ const DYNAMODB: &str = "DynamoDB_20120810";
 const COGNITO: &str = "AWSCognitoIdentityProviderService";
 
 fn request(target: &str, body: &str) -> Vec<u8> {
+    // By which moto knows the service.
+    let service = match target.starts_with(COGNITO) {
+        true => "cognito-idp",
+        false => "dynamodb",
+    };
     format!(
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.0\r\n\
          X-Amz-Target: {target}\r\nX-Amz-Date: 20230324T094501Z\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=local/20230324/us-east-1/dynamodb/aws4_request, \
+         Authorization: AWS4-HMAC-SHA256 Credential=local/20230324/us-east-1/{service}/aws4_request, \
          SignedHeaders=host;x-amz-date, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -129,7 +134,10 @@ fn request(target: &str, body: &str) -> Vec<u8> {
 
 /// A connection, and the last body that came over it.
 struct Connection {
+    address: String,
     stream: BufReader<TcpStream>,
+    /// Whether the server takes no more requests over it, as moto does.
+    closed: bool,
     body: Vec<u8>,
 }
 
@@ -137,13 +145,19 @@ impl Connection {
     fn open(address: &str) -> Result<Connection> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        let stream = BufReader::with_capacity(64 * 1024, stream);
-        let body = Vec::new();
-        Ok(Connection { stream, body })
+        Ok(Connection {
+            address: address.to_owned(),
+            stream: BufReader::with_capacity(64 * 1024, stream),
+            closed: false,
+            body: Vec::new(),
+        })
     }
 
     /// Sends a request and reads its answer, which has to be 200.
     fn exchange(&mut self, request: &[u8]) -> Result<()> {
+        if self.closed {
+            *self = Connection::open(&self.address)?;
+        }
         self.stream.get_mut().write_all(request)?;
         let status = self.line()?;
         let mut length = None;
@@ -155,6 +169,7 @@ impl Connection {
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse().ok();
             }
+            self.closed |= name.eq_ignore_ascii_case("connection") && value == "close";
         }
         self.body.clear();
         match length {
@@ -197,7 +212,7 @@ impl Connection {
         }
     }
 
-    /// The value that follows `name` in a page, up to its `close`.
+    /// The value under `name` in a page, up to its `close`.
     fn find(&self, name: &str, close: &str) -> Option<&str> {
         let end = &self.body[self.body.len().saturating_sub(1000)..];
         // It stands first on one server and last on the other.
@@ -209,8 +224,10 @@ impl Connection {
             Some(at) => self.body.len() - end.len() + at,
             None => place(&self.body[..self.body.len().min(1000)], name)?,
         } + name.len();
-        let rest = &self.body[from..];
-        let to = place(rest, close)? + close.len();
-        std::str::from_utf8(&rest[..to]).ok()
+        let value = self.body[from..].trim_ascii_start().strip_prefix(b":")?;
+        let value = value.trim_ascii_start();
+        // Behind what it opens with: a quote, or a brace.
+        let to = 1 + place(&value[1..], close)? + close.len();
+        std::str::from_utf8(&value[..to]).ok()
     }
 }

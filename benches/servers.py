@@ -11,13 +11,19 @@ import time
 import urllib.error
 import urllib.request
 
-# What DynamoDB asks of a request that only a local server will read.
-HEADERS = {
-    "Content-Type": "application/x-amz-json-1.0",
-    "X-Amz-Date": "20230324T094501Z",
-    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20230324/us-east-1/dynamodb"
-    "/aws4_request, SignedHeaders=host;x-amz-date, Signature=0",
-}
+
+
+def headers(service):
+    """What AWS asks of a request that only a local server will read."""
+    return {
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Date": "20230324T094501Z",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential=local/20230324/us-east-1/{service}"
+        "/aws4_request, SignedHeaders=host;x-amz-date, Signature=0",
+    }
+
+
+HEADERS = headers("dynamodb")
 
 
 def free_port():
@@ -28,8 +34,8 @@ def free_port():
 
 def answers(port):
     """Whether a real request is served: the tables are listed."""
-    headers = {**HEADERS, "X-Amz-Target": "DynamoDB_20120810.ListTables"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/", b"{}", headers)
+    head = {**HEADERS, "X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/", b"{}", head)
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return "TableNames" in json.load(answer)
@@ -51,13 +57,23 @@ def dynamodb_local_command(port):
 
 def ask(url, operation, body):
     """One request of DynamoDB."""
-    headers = {**HEADERS, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    return asked(url, HEADERS, f"DynamoDB_20120810.{operation}", body)
+
+
+def ask_cognito(url, operation, body):
+    """One request of Cognito."""
+    target = f"AWSCognitoIdentityProviderService.{operation}"
+    return asked(url, headers("cognito-idp"), target, body)
+
+
+def asked(url, head, target, body):
+    head = {**head, "X-Amz-Target": target}
+    request = urllib.request.Request(url, json.dumps(body).encode(), head)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise RuntimeError(f"{operation}: {error.read().decode()}") from error
+        raise RuntimeError(f"{target}: {error.read().decode()}") from error
 
 
 @contextlib.contextmanager
@@ -69,6 +85,31 @@ def dynamodb_local(folder):
     try:
         wait_for(child, port)
         yield f"http://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.wait()
+
+
+@contextlib.contextmanager
+def moto(program, pool_users):
+    """moto with a pool of so many users, as its address and the pool's id."""
+    port = free_port()
+    command = [program, "-H", "127.0.0.1", "-p", str(port)]
+    with open(os.devnull, "w") as null:
+        child = subprocess.Popen(command, stdout=null, stderr=null)
+    try:
+        wait_for(child, port)
+        url = f"http://127.0.0.1:{port}"
+        pool = ask_cognito(url, "CreateUserPool", {"PoolName": "bench"})["UserPool"]["Id"]
+        for handle, _ in pool_users:
+            attributes = {"preferred_username": handle, "email": f"{handle}@example.com"}
+            user = {
+                "UserPoolId": pool,
+                "Username": handle,
+                "UserAttributes": [{"Name": k, "Value": v} for k, v in attributes.items()],
+            }
+            ask_cognito(url, "AdminCreateUser", user)
+        yield url, pool
     finally:
         child.terminate()
         child.wait()

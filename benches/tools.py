@@ -11,7 +11,7 @@ import sys
 HERE = pathlib.Path(__file__).parent
 CACHE = HERE.parent / "target" / "bench"
 DYNAMODB_LOCAL = "amplify-dynamodb-simulator@2.9.30"
-PYTHON_PEERS = ["awscli", "boto3", "psycopg[binary]"]
+PYTHON_PEERS = ["awscli", "boto3", "psycopg[binary]", "moto[server]"]
 
 
 @dataclasses.dataclass
@@ -21,6 +21,7 @@ class Tools:
     # The interpreter that has the Python peers.
     python: str
     aws: str
+    moto: str
     psql: str
     curl: str
     # The folder of DynamoDBLocal.jar.
@@ -36,6 +37,7 @@ def find(venv, dynamodb_local):
         limit=compiled("limit"),
         python=str(venv / "bin/python3"),
         aws=str(venv / "bin/aws"),
+        moto=str(venv / "bin/moto_server"),
         psql=psql(),
         curl=shutil.which("curl"),
         dynamodb_local=os.path.abspath(dynamodb_local or dynamodb_local_folder()),
@@ -76,8 +78,9 @@ def run(*command, **options):
     subprocess.run(command, check=True, **options)
 
 
-PRINT_VERSIONS = """import boto3, psycopg
-print("boto3", boto3.__version__, "· psycopg", psycopg.__version__)"""
+PRINT_VERSIONS = """import boto3, moto, psycopg
+versions = {"boto3": boto3, "moto": moto, "psycopg": psycopg}
+print(*(f"{name} {module.__version__}" for name, module in versions.items()), sep=" · ")"""
 
 
 def versions(tools, program):

@@ -6,10 +6,11 @@ import os
 import shutil
 
 import items
+import servers
 from measure import Figure, Sample, Way
 from results import Claim, Result
 from results import memory_under, seconds_under, share_of, times_faster, times_slower
-from setting import PAGE_ITEMS, PEERS
+from setting import PAGE_ITEMS, PEERS, Server
 
 # What a call says that wants to know what it consumed. DynamoDB Local takes its
 # time for that; cruddur asks in production and with --max-capacity.
@@ -194,17 +195,30 @@ def difference(name, whole, part):
 
 def list_users(setting):
     count = setting.size(10_000)
-    server = setting.stack("embedded, with users", list(items.pool_users(count)))
+    users = list(items.pool_users(count))
+    embedded = setting.stack("embedded, with users", users)
+    yield listed(setting, embedded, count, rounds=4 * setting.rounds)
+    # A Cognito whose pages take as long as a network's.
+    with servers.moto(setting.tools.moto, users) as (url, pool):
+        variables = {
+            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": url,
+            "AWS_COGNITO_USER_POOL_ID": pool,
+        }
+        moto = Server("moto", embedded.url, {**embedded.env, **variables})
+        yield listed(setting, moto, count, rounds=setting.rounds)
+
+
+def listed(setting, server, count, rounds):
     address = server.env["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"].removeprefix("http://")
     pool = server.env["AWS_COGNITO_USER_POOL_ID"]
     pages = [setting.tools.limit, address, "list-users", pool]
     figures = setting.in_turn(
         setting.cruddur(server, "cognito", "list-users", "-o", "jsonl"),
         Way("the server's pages", pages, setting.env, seconds=float),
-        rounds=4 * setting.rounds,
+        rounds=rounds,
     )
-    claims = [times_slower(*figures, 1.05)]
-    yield Result(f"cognito list-users, {count:,} users", figures, claims)
+    work = f"cognito list-users, {count:,} users, {server.name.partition(',')[0]}"
+    return Result(work, figures, [times_slower(*figures, 1.05)])
 
 
 def stream(setting):
