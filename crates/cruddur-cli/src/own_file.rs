@@ -19,12 +19,18 @@ pub fn path(folder: &Path, name: &str) -> PathBuf {
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         match DirBuilder::new().mode(0o700).create(folder) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+            // As in the local stack's: nothing in it is anybody's to commit.
+            Ok(()) => fs::write(folder.join(".gitignore"), "*\n")?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
     }
     // Two processes of one folder each write a file of their own first.
     let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&unfinished, content)?;
-    fs::rename(&unfinished, path)
+    let written = fs::write(&unfinished, content).and_then(|()| fs::rename(&unfinished, path));
+    if written.is_err() {
+        // The error that counts is the one that brought us here.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
 }

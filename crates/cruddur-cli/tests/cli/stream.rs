@@ -95,6 +95,8 @@ fn draining_replaying_and_tailing() {
     let expected = (to_key(third.created_at), "third".to_owned());
     let both = [expected.clone(), expected];
     assert_eq!(runtime().block_on(items(&table, &group)), both);
+    let ignored = std::fs::read_to_string(environment.path().join(".cruddur/.gitignore"));
+    assert_eq!(ignored.unwrap(), "*\n");
     let kept = format!(".cruddur/stream-{}.json", environment.table);
     assert!(environment.path().join(kept).is_file());
     let again = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
