@@ -14,7 +14,7 @@ use super::groups::GroupItem;
 use super::item::{Item, Message, MessageGroup, Person, string};
 use super::json::Attributes;
 use super::limits::{MAX_ITEM_SIZE, item_size};
-use super::transaction::{Actions, Condition, Outcome};
+use super::transaction::{Actions, Condition, Outcome, Resent};
 use crate::stream::{Newest, advance};
 use crate::{Error, Result, time};
 
@@ -175,7 +175,7 @@ impl Table {
             for item in new.items() {
                 actions.put(self, item, Condition::absent());
             }
-            if self.transact(actions).await? == Outcome::Written {
+            if self.transact(actions, Resent::Written).await? == Outcome::Written {
                 self.merge(&new).await?;
                 return Ok(new);
             }

@@ -1,8 +1,15 @@
 //! One `TransactWriteItems`, and the reasons for which DynamoDB cancels it.
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as TransactError;
+use aws_sdk_dynamodb::operation::transact_write_items::{
+    TransactWriteItemsError as TransactError, TransactWriteItemsInput,
+};
 use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextMut;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 
 use super::Table;
 use super::item::Item;
@@ -19,6 +26,17 @@ pub(crate) enum Outcome {
     /// Nothing was: the conditions of these actions, counted from 0, do not
     /// hold. None are named where others were writing to the same items.
     Canceled(Vec<usize>),
+}
+
+/// What a transaction comes to when it is sent again because its answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resent {
+    /// It is known by its token and was written, for ten minutes.
+    Written,
+    /// Its conditions do not hold any more, and whoever asked for it sees that
+    /// all of it is there. So it needs no token, which the service would have to
+    /// remember: with each one the embedded engine looks through all of them.
+    Canceled,
 }
 
 /// A condition on an item: an expression and what it refers to.
@@ -148,13 +166,15 @@ impl Table {
     ///
     /// What the service says of a transaction that could not be tried: it is
     /// too large, the table is gone, nobody answers.
-    pub(crate) async fn transact(&self, actions: Actions) -> Result<Outcome> {
-        let sent = self
+    pub(crate) async fn transact(&self, actions: Actions, resent: Resent) -> Result<Outcome> {
+        let request = self
             .client
             .transact_write_items()
-            .set_transact_items(Some(actions.0))
-            .send()
-            .await;
+            .set_transact_items(Some(actions.0));
+        let sent = match resent {
+            Resent::Written => request.send().await,
+            Resent::Canceled => request.customize().interceptor(NoToken).send().await,
+        };
         let error = match sent {
             Ok(_) => return Ok(Outcome::Written),
             Err(error) => error,
@@ -176,5 +196,31 @@ impl Table {
         let failed = reasons.iter().enumerate();
         let failed = failed.filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
         Ok(Outcome::Canceled(failed.map(|(index, _)| index).collect()))
+    }
+}
+
+/// Takes out the token that the SDK gives to every transaction.
+#[derive(Debug)]
+struct NoToken;
+
+#[dyn_dispatch_hint]
+impl Intercept for NoToken {
+    fn name(&self) -> &'static str {
+        "no token"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        if let Some(input) = context
+            .input_mut()
+            .downcast_mut::<TransactWriteItemsInput>()
+        {
+            input.client_request_token = None;
+        }
+        Ok(())
     }
 }

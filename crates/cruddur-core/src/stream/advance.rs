@@ -25,7 +25,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::ddb::Table;
 use crate::ddb::groups::{GroupItem, participants};
 use crate::ddb::item::{Item, string, text};
-use crate::ddb::transaction::{Actions, Condition, MAX_ACTIONS, Outcome};
+use crate::ddb::transaction::{Actions, Condition, MAX_ACTIONS, Outcome, Resent};
 use crate::{Result, time};
 
 /// How often a move is tried before it is left to whoever asked for it.
@@ -142,7 +142,7 @@ async fn write(
     if plan.moved == 0 {
         return Ok(Step::Done(Advance::Unchanged));
     }
-    match table.transact(plan.actions).await? {
+    match table.transact(plan.actions, Resent::Canceled).await? {
         Outcome::Written if plan.cut => Ok(Step::Again),
         Outcome::Written => Ok(Step::Done(Advance::Moved(plan.moved))),
         Outcome::Canceled(failed) => {

@@ -258,6 +258,30 @@ async fn attributes_and_older_notations_of_time_are_kept() {
     assert_eq!(kept["user_handle"], s("bayko"));
 }
 
+/// It is sent again, and its conditions tell that it was written.
+#[tokio::test]
+async fn a_move_whose_answer_was_lost_is_made_once() {
+    let direct = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let group = group(&direct, &one, &other, 0).await;
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let proxy = Proxy::start(engine(), move |call| {
+        let order = std::sync::atomic::Ordering::SeqCst;
+        match call.operation == "TransactWriteItems" && first.swap(false, order) {
+            true => Action::LoseAnswer,
+            false => Action::Forward,
+        }
+    })
+    .await;
+    let table = table_at(&proxy.url, direct.name()).await;
+    let applied = apply(&table, &[inserted(group, &one, 4)]).await;
+    assert!(applied.failures.is_empty(), "{:?}", applied.failures);
+    assert_eq!((applied.moved.len(), applied.unchanged), (0, 1));
+    assert_eq!(proxy.count("TransactWriteItems"), 2);
+    assert_at(&direct, &one, group, 4).await;
+    assert_at(&direct, &other, group, 4).await;
+}
+
 #[tokio::test]
 async fn a_conflict_is_tried_again_and_given_up_in_the_end() {
     let direct = table().await;
