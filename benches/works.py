@@ -224,11 +224,12 @@ def listed(setting, server, count, rounds):
 def stream(setting):
     # DynamoDB Local takes a hundredth of the transactions, and a second and more
     # for a batch of items that goes into a stream.
-    yield drain(setting, setting.dynamodb_local, setting.size(200))
+    note = "the server slows down with every record that its streams hold, from round to round."
+    yield drain(setting, setting.dynamodb_local, setting.size(200), note)
     yield drain(setting, setting.embedded, setting.size(10_000))
 
 
-def drain(setting, server, count):
+def drain(setting, server, count, note=""):
     """One message in each conversation is the most that can be asked: each
     takes a transaction."""
     table = "stream"
@@ -254,7 +255,7 @@ def drain(setting, server, count):
     )
     setting.drop(server, table)
     work = f"ddb stream drain of {count:,} conversations, {server.name}"
-    return Result(work, figures, [share_of(*figures[:2])])
+    return Result(work, figures, [share_of(*figures[:2])], note)
 
 
 def setup(setting):
