@@ -105,6 +105,10 @@ impl Actions {
         self.0.len()
     }
 
+    pub(crate) fn into_items(self) -> Vec<TransactWriteItem> {
+        self.0
+    }
+
     pub(crate) fn put(&mut self, table: &Table, item: Item, when: Condition) {
         let put = Put::builder()
             .table_name(table.name())

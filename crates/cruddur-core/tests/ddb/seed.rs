@@ -409,3 +409,42 @@ async fn other_conversations_are_noticed() {
     assert!(!table.holds_other_conversations(&ours).await.unwrap());
     assert!(table.holds_other_conversations(&[]).await.unwrap());
 }
+
+/// Their group items of one person would have the same key.
+#[tokio::test]
+async fn conversations_of_a_person_that_end_at_once_stand_side_by_side() {
+    let table = table().await;
+    let mut other = conversation();
+    other.message_group_uuid = Uuid::new_v4();
+    let both = [conversation(), other];
+    for (options, state) in [
+        (options(NOON), SeedState::Created),
+        (options(NOON), SeedState::AlreadyThere),
+        (refresh(LATER), SeedState::Refreshed),
+        (options(NOON), SeedState::AlreadyThere),
+    ] {
+        for conversation in &both {
+            let seeded = table
+                .seed(conversation, &people(), &options, &mut |_, _| {})
+                .await
+                .unwrap();
+            assert_eq!(seeded.state, state);
+        }
+    }
+    let items = all_items(&table).await;
+    for conversation in &both {
+        let uuid = conversation.message_group_uuid.to_string();
+        let is_ours = |item: &&Item| text(item, "message_group_uuid") == Some(&uuid);
+        let owners: Vec<_> = items.iter().filter(is_ours).map(|i| key(i).0).collect();
+        assert_eq!(owners.len(), 2, "{uuid}");
+        assert_ne!(owners[0], owners[1], "{uuid}");
+    }
+    let groups: Vec<_> = items.iter().map(key).collect();
+    for (pk, sk) in groups.iter().filter(|(pk, _)| pk.starts_with("GRP#")) {
+        let beside = parse_instant(sk).unwrap() - at(LATER);
+        assert!(
+            (0..=1).contains(&beside.num_microseconds().unwrap()),
+            "{pk} {sk}"
+        );
+    }
+}

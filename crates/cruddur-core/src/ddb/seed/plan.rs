@@ -35,8 +35,17 @@ pub struct FoundGroup {
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     pub messages: Vec<Found>,
-    /// The group items of each of the two people.
-    pub groups: [Vec<FoundGroup>; 2],
+    /// What stands in the list of each of the two people.
+    pub lists: [List; 2],
+}
+
+/// The group items in one person's list of conversations.
+#[derive(Debug, Clone, Default)]
+pub struct List {
+    /// Those of this group.
+    pub ours: Vec<FoundGroup>,
+    /// The sort keys of those of other groups.
+    pub others: HashSet<String>,
 }
 
 /// When the conversation shall end.
@@ -262,8 +271,8 @@ fn last_message(
 }
 
 /// The sort key of the group item that one person shall have, and what has to
-/// become of those that are there, if anything. One that is later than the last
-/// message stood for a message that was taken away.
+/// become of those that are there, if anything. One that is later than it need be
+/// stood for a message that was taken away.
 fn group_move(
     conversation: &Conversation,
     people: &[Person; 2],
@@ -272,21 +281,28 @@ fn group_move(
     (last_at, text): &(DateTime<Utc>, String),
     when: When,
 ) -> (String, Option<Move>) {
+    let List { ours, others } = &survey.lists[owner];
+    let mut at = *last_at;
+    // Another group of the same person stands at the very microsecond: nothing of
+    // it may be lost, so this one goes beside it.
+    while others.contains(&time::to_key(at)) {
+        at += Duration::microseconds(1);
+    }
     let wanted = || MessageGroup {
         message_group_uuid: conversation.message_group_uuid,
         owner_uuid: people[owner].uuid.clone(),
-        last_message_at: *last_at,
+        last_message_at: at,
         message: text.clone(),
         other: people[1 - owner].clone(),
     };
-    let key = time::to_key(*last_at);
-    let found = &survey.groups[owner];
-    let stays = found.iter().find(|group| group.at == Some(*last_at));
+    let key = time::to_key(at);
+    let is_there = |group: &&FoundGroup| group.at.is_some_and(|t| (*last_at..=at).contains(&t));
+    let stays = ours.iter().find(is_there);
     let stays = stays.filter(|group| !when.refresh || group.sk != key);
     let stays = stays.map(|group| group.sk.clone());
     let put = stays.is_none().then(wanted);
     let keep = stays.unwrap_or(key);
-    let delete: Vec<String> = found
+    let delete: Vec<String> = ours
         .iter()
         .filter(|group| group.sk != keep)
         .map(|group| group.sk.clone())

@@ -1,12 +1,11 @@
 //! The requests of seeding: what stands there, and what is changed.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use futures_util::stream;
 use uuid::Uuid;
 
 use super::Seeded;
 use super::conversation::{Conversation, text_of};
-use super::plan::{self, Found, FoundGroup, Move, Plan, Survey};
+use super::plan::{self, Found, FoundGroup, List, Move, Plan, Survey};
 use crate::aws;
 use crate::ddb::Table;
 use crate::ddb::batch::{Request, WriteOptions};
@@ -14,6 +13,7 @@ use crate::ddb::item::{
     GROUP_PREFIX, Item, MESSAGE_PREFIX, Person, group_pk, message_pk, string, text,
 };
 use crate::ddb::json::Attributes;
+use crate::ddb::transaction::{Actions, Condition};
 use crate::time;
 use crate::{Error, Result};
 
@@ -26,12 +26,12 @@ impl Table {
         people: &[Person; 2],
     ) -> Result<Survey> {
         let group = conversation.message_group_uuid;
-        let groups = [
-            self.group_items(&people[0], group).await?,
-            self.group_items(&people[1], group).await?,
+        let lists = [
+            self.list(&people[0], group).await?,
+            self.list(&people[1], group).await?,
         ];
         let items = self
-            .partition(&message_pk(group), "sk, message_uuid, message", None)
+            .partition(&message_pk(group), "sk, message_uuid, message")
             .await?;
         let positions = plan::positions(conversation, items.len());
         let messages = items
@@ -47,32 +47,30 @@ impl Table {
                 }
             })
             .collect();
-        Ok(Survey { messages, groups })
+        Ok(Survey { messages, lists })
     }
 
-    async fn group_items(&self, person: &Person, group: Uuid) -> Result<Vec<FoundGroup>> {
-        let items = self
-            .partition(&group_pk(&person.uuid), "sk", Some(group))
-            .await?;
-        Ok(items
-            .iter()
-            .map(|item| {
-                let sk = text_of(item.get("sk"));
+    /// A person's list of conversations, seen from one group.
+    async fn list(&self, person: &Person, group: Uuid) -> Result<List> {
+        let group = group.to_string();
+        let mut list = List::default();
+        let pk = group_pk(&person.uuid);
+        for item in self.partition(&pk, "sk, message_group_uuid").await? {
+            let sk = text_of(item.get("sk"));
+            if text(&item, "message_group_uuid") == Some(&group) {
                 let at = time::parse_instant(&sk);
-                FoundGroup { sk, at }
-            })
-            .collect())
+                list.ours.push(FoundGroup { sk, at });
+            } else {
+                list.others.insert(sk);
+            }
+        }
+        Ok(list)
     }
 
-    /// All items of a partition, of one group only where it is given. Read
-    /// consistently, since what was just written decides.
-    async fn partition(
-        &self,
-        pk: &str,
-        projection: &str,
-        group: Option<Uuid>,
-    ) -> Result<Vec<Item>> {
-        let mut request = self
+    /// All items of a partition. Read consistently, since what was just written
+    /// decides.
+    async fn partition(&self, pk: &str, projection: &str) -> Result<Vec<Item>> {
+        let request = self
             .client
             .query()
             .table_name(&self.name)
@@ -80,11 +78,6 @@ impl Table {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", string(pk))
             .projection_expression(projection);
-        if let Some(group) = group {
-            request = request
-                .filter_expression("message_group_uuid = :group")
-                .expression_attribute_values(":group", string(group.to_string()));
-        }
         let mut items = Vec::new();
         self.every_page(request, |page| items.extend(page.items.unwrap_or_default()))
             .await?;
@@ -109,10 +102,8 @@ impl Table {
             return Ok(false);
         }
         for (person, expected) in people.iter().zip(&plan.groups_after) {
-            let found = self
-                .group_items(person, conversation.message_group_uuid)
-                .await?;
-            if !matches!(&found[..], [one] if one.sk == *expected) {
+            let list = self.list(person, conversation.message_group_uuid).await?;
+            if !matches!(&list.ours[..], [one] if one.sk == *expected) {
                 return Ok(false);
             }
         }
@@ -141,7 +132,8 @@ impl Table {
         seeded.consumed_capacity += written.consumed_capacity;
         written.into_result("messages")?;
         for moved in &plan.moves {
-            if !self.move_group(moved, write, seeded).await? {
+            let group = conversation.message_group_uuid.to_string();
+            if !self.move_group(&group, moved, write, seeded).await? {
                 return Ok(false);
             }
         }
@@ -157,36 +149,31 @@ impl Table {
     }
 
     /// Puts a group item and takes away the old ones in one transaction, so that
-    /// nobody ever sees two of them, or none.
+    /// nobody ever sees two of them, or none. `false` where somebody moved one of
+    /// them meanwhile, who knows of a later message, or another group's item has
+    /// come to stand at the same key.
     async fn move_group(
         &self,
+        group: &str,
         moved: &Move,
         write: &WriteOptions,
         seeded: &mut Seeded,
     ) -> Result<bool> {
-        let mut request = self
-            .client
-            .transact_write_items()
-            .set_return_consumed_capacity(self.counts_capacity(write.max_capacity));
-        if let Some(group) = &moved.put {
-            let put = Put::builder()
-                .table_name(&self.name)
-                .set_item(Some(group.to_item()))
-                .build()
-                .map_err(unbuildable)?;
-            request = request.transact_items(TransactWriteItem::builder().put(put).build());
+        let mut actions = Actions::default();
+        if let Some(put) = &moved.put {
+            let free = Condition::absent_or_of_group(group);
+            actions.put(self, put.to_item(), free);
         }
         for sk in &moved.delete {
-            let delete = Delete::builder()
-                .table_name(&self.name)
-                .key("pk", string(group_pk(&moved.owner)))
-                .key("sk", AttributeValue::S(sk.clone()))
-                // Whoever moved it meanwhile knows of a later message.
-                .condition_expression("attribute_exists(pk)")
-                .build()
-                .map_err(unbuildable)?;
-            request = request.transact_items(TransactWriteItem::builder().delete(delete).build());
+            let key = [("pk", group_pk(&moved.owner)), ("sk", sk.clone())];
+            let key: Item = key.map(|(name, text)| (name.into(), string(text))).into();
+            actions.delete(self, &key, Condition::unchanged(&key));
         }
+        let request = self
+            .client
+            .transact_write_items()
+            .set_return_consumed_capacity(self.counts_capacity(write.max_capacity))
+            .set_transact_items(Some(actions.into_items()));
         match request.send().await {
             Ok(output) => {
                 let units = output.consumed_capacity().iter();
@@ -228,8 +215,4 @@ impl Table {
         .await?;
         Ok(other)
     }
-}
-
-fn unbuildable(error: aws_sdk_dynamodb::error::BuildError) -> Error {
-    Error::Failed(format!("DynamoDB request: {error}"))
 }
