@@ -264,15 +264,7 @@ async fn a_move_whose_answer_was_lost_is_made_once() {
     let direct = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));
     let group = group(&direct, &one, &other, 0).await;
-    let first = std::sync::atomic::AtomicBool::new(true);
-    let proxy = Proxy::start(engine(), move |call| {
-        let order = std::sync::atomic::Ordering::SeqCst;
-        match call.operation == "TransactWriteItems" && first.swap(false, order) {
-            true => Action::LoseAnswer,
-            false => Action::Forward,
-        }
-    })
-    .await;
+    let proxy = Proxy::losing_first(engine(), "TransactWriteItems").await;
     let table = table_at(&proxy.url, direct.name()).await;
     let applied = apply(&table, &[inserted(group, &one, 4)]).await;
     assert!(applied.failures.is_empty(), "{:?}", applied.failures);

@@ -2,6 +2,7 @@
 //! off before or after one, and answers in the engine's place.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -77,6 +78,18 @@ impl Proxy {
             }
         });
         Proxy { url, state, task }
+    }
+
+    /// Loses the answer to the first request of an operation.
+    pub async fn losing_first(engine: &str, operation: &'static str) -> Proxy {
+        let first = AtomicBool::new(true);
+        Proxy::start(engine, move |call| {
+            match call.operation == operation && first.swap(false, Ordering::SeqCst) {
+                true => Action::LoseAnswer,
+                false => Action::Forward,
+            }
+        })
+        .await
     }
 
     /// How often an operation was asked for.

@@ -50,15 +50,7 @@ async fn a_put_whose_answer_was_lost_is_not_put_twice() {
     let direct = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));
     let group = group(&direct, &one, &other, 0).await;
-    let first = std::sync::atomic::AtomicBool::new(true);
-    let proxy = Proxy::start(engine(), move |call| {
-        let order = std::sync::atomic::Ordering::SeqCst;
-        match call.operation == "PutItem" && first.swap(false, order) {
-            true => Action::LoseAnswer,
-            false => Action::Forward,
-        }
-    })
-    .await;
+    let proxy = Proxy::losing_first(engine(), "PutItem").await;
     let table = table_at(&proxy.url, direct.name()).await;
     table
         .create_message(group, &one, "once", at(7))
