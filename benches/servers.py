@@ -77,11 +77,10 @@ def asked(url, head, target, body):
 
 
 @contextlib.contextmanager
-def dynamodb_local(folder):
-    """Amazon's DynamoDB Local, as its address."""
-    port = free_port()
+def served(command, port, **options):
+    """A server that answers on a port, as its address."""
     with open(os.devnull, "w") as null:
-        child = subprocess.Popen(dynamodb_local_command(port), cwd=folder, stdout=null, stderr=null)
+        child = subprocess.Popen(command, stdout=null, stderr=null, **options)
     try:
         wait_for(child, port)
         yield f"http://127.0.0.1:{port}"
@@ -90,18 +89,20 @@ def dynamodb_local(folder):
         child.wait()
 
 
-@contextlib.contextmanager
-def moto(program, pool_users):
-    """moto with a pool of so many users, as its address and the pool's id."""
+def dynamodb_local(folder):
+    """Amazon's DynamoDB Local, as its address."""
     port = free_port()
-    command = [program, "-H", "127.0.0.1", "-p", str(port)]
-    with open(os.devnull, "w") as null:
-        child = subprocess.Popen(command, stdout=null, stderr=null)
-    try:
-        wait_for(child, port)
-        url = f"http://127.0.0.1:{port}"
+    return served(dynamodb_local_command(port), port, cwd=folder)
+
+
+@contextlib.contextmanager
+def moto(program, handles):
+    """moto with a pool of users who have these handles, as its address and the
+    pool's id."""
+    port = free_port()
+    with served([program, "-H", "127.0.0.1", "-p", str(port)], port) as url:
         pool = ask_cognito(url, "CreateUserPool", {"PoolName": "bench"})["UserPool"]["Id"]
-        for handle, _ in pool_users:
+        for handle in handles:
             attributes = {"preferred_username": handle, "email": f"{handle}@example.com"}
             user = {
                 "UserPoolId": pool,
@@ -110,9 +111,6 @@ def moto(program, pool_users):
             }
             ask_cognito(url, "AdminCreateUser", user)
         yield url, pool
-    finally:
-        child.terminate()
-        child.wait()
 
 
 @contextlib.contextmanager

@@ -196,10 +196,11 @@ def difference(name, whole, part):
 def list_users(setting):
     count = setting.size(10_000)
     users = list(items.pool_users(count))
-    embedded = setting.stack("embedded, with users", users)
+    embedded = setting.stack("embedded", users)
     yield listed(setting, embedded, count, rounds=4 * setting.rounds)
     # A Cognito whose pages take as long as a network's.
-    with servers.moto(setting.tools.moto, users) as (url, pool):
+    handles = [handle for handle, _ in users]
+    with servers.moto(setting.tools.moto, handles) as (url, pool):
         variables = {
             "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": url,
             "AWS_COGNITO_USER_POOL_ID": pool,
@@ -217,7 +218,7 @@ def listed(setting, server, count, rounds):
         Way("the server's pages", pages, setting.env, seconds=float),
         rounds=rounds,
     )
-    work = f"cognito list-users, {count:,} users, {server.name.partition(',')[0]}"
+    work = f"cognito list-users, {count:,} users, {server.name}"
     return Result(work, figures, [times_slower(*figures, 1.05)])
 
 
