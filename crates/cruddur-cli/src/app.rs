@@ -47,7 +47,7 @@ fn is_version(arguments: impl Iterator<Item = OsString>) -> bool {
 }
 
 // Not a part of `run`: what a command's work needs of the stack is touched as
-// soon as its function begins, which `--version` and `--help` need not wait for.
+// soon as its function begins, which `--help` need not wait for.
 #[inline(never)]
 fn execute(context: &Context, command: commands::Command) -> anyhow::Result<ExitCode> {
     let mut builder = match command.workers() {
