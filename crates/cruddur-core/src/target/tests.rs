@@ -1,4 +1,5 @@
 use super::*;
+use crate::Error;
 
 fn inputs(variables: &[(&str, &str)]) -> Inputs {
     Inputs {
