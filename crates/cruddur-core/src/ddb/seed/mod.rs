@@ -142,7 +142,8 @@ impl Table {
             when.now = options.now + begun_at.elapsed();
             let plan = plan::plan(conversation, people, &survey, when)?;
             let seeded = result.get_or_insert_with(|| begun(conversation, &plan, when));
-            (seeded.first_at, seeded.last_at) = (plan.first_at, plan.last_at);
+            seeded.first_at = plan.schedule.first_at();
+            seeded.last_at = plan.schedule.last_at();
             if options.dry_run {
                 add_intentions(seeded, &plan);
                 return Ok(seeded.clone());
@@ -166,7 +167,7 @@ impl Table {
     }
 }
 
-fn begun(conversation: &Conversation, plan: &Plan, when: When) -> Seeded {
+fn begun(conversation: &Conversation, plan: &Plan<'_>, when: When) -> Seeded {
     Seeded {
         message_group_uuid: conversation.message_group_uuid,
         users: conversation.users.clone(),
@@ -179,13 +180,13 @@ fn begun(conversation: &Conversation, plan: &Plan, when: When) -> Seeded {
         },
         written: 0,
         deleted: 0,
-        first_at: plan.first_at,
-        last_at: plan.last_at,
+        first_at: plan.schedule.first_at(),
+        last_at: plan.schedule.last_at(),
         consumed_capacity: 0.0,
     }
 }
 
-fn add_intentions(seeded: &mut Seeded, plan: &Plan) {
+fn add_intentions(seeded: &mut Seeded, plan: &Plan<'_>) {
     let put = |moved: &&plan::Move| moved.put.is_some();
     seeded.written = (plan.puts.len() + plan.moves.iter().filter(put).count()) as u64;
     let stale: usize = plan.moves.iter().map(|moved| moved.delete.len()).sum();

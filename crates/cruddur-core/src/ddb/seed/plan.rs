@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use uuid::Uuid;
 
-use super::conversation::{Conversation, too_large};
+use super::conversation::{Conversation, Line, too_large};
 use crate::ddb::item::{Message, MessageGroup, Person};
 use crate::ddb::json::Attributes;
 use crate::ddb::limits::{MAX_ITEM_SIZE, item_size};
@@ -70,20 +70,20 @@ pub struct Move {
 /// What has to be done, in this order: a crash after any step leaves something
 /// that the next run completes.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    pub puts: Vec<Message>,
+pub struct Plan<'a> {
+    pub schedule: Schedule<'a>,
+    /// The positions of the messages to put.
+    pub puts: Vec<usize>,
     pub moves: Vec<Move>,
     /// The sort keys of messages of an older seeding.
     pub deletes: Vec<String>,
-    pub first_at: DateTime<Utc>,
-    pub last_at: DateTime<Utc>,
     /// Whether any message of the conversation was there.
     pub was_begun: bool,
     /// The sort key of each of the two people's group item afterwards.
     pub groups_after: [String; 2],
 }
 
-impl Plan {
+impl Plan<'_> {
     pub fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.moves.is_empty() && self.deletes.is_empty()
     }
@@ -102,13 +102,74 @@ pub fn positions(conversation: &Conversation, found: usize) -> HashMap<Uuid, usi
         .collect()
 }
 
+/// A conversation and its people, from a moment on: one message a minute.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule<'a> {
+    conversation: &'a Conversation,
+    people: &'a [Person; 2],
+    start: DateTime<Utc>,
+}
+
+impl Schedule<'_> {
+    /// When the message at a position is written.
+    fn at(&self, position: usize) -> DateTime<Utc> {
+        self.start + minutes(position)
+    }
+
+    pub fn first_at(&self) -> DateTime<Utc> {
+        self.start
+    }
+
+    pub fn last_at(&self) -> DateTime<Utc> {
+        self.at(self.conversation.messages.len() - 1)
+    }
+
+    /// The position of the message whose key is that of one that was found.
+    fn position_of(&self, found: &Found) -> Option<usize> {
+        let since = (found.at? - self.start).num_minutes();
+        let position = usize::try_from(since).ok()?;
+        let known = position < self.conversation.messages.len();
+        (known && time::to_key(self.at(position)) == found.sk).then_some(position)
+    }
+
+    pub fn message(&self, position: usize) -> Message {
+        let line = &self.conversation.messages[position];
+        self.said(position, line.speaker, line.message.clone())
+    }
+
+    fn said(&self, position: usize, speaker: usize, message: String) -> Message {
+        Message {
+            message_group_uuid: self.conversation.message_group_uuid,
+            created_at: self.at(position),
+            message_uuid: self.conversation.message_uuid(position),
+            message,
+            sender: self.people[speaker].clone(),
+        }
+    }
+
+    /// Makes sure that DynamoDB takes each message.
+    fn check_sizes(&self) -> Result<()> {
+        // But for the text, all of a person's messages take the same.
+        let others = [0, 1].map(|speaker| {
+            let empty = self.said(0, speaker, String::new()).to_item();
+            item_size(&Attributes::from(&empty))
+        });
+        let size = |line: &Line| others[line.speaker] + line.message.len();
+        let lines = &self.conversation.messages;
+        match lines.iter().find(|line| size(line) > MAX_ITEM_SIZE) {
+            Some(line) => Err(self.conversation.error(line.line, too_large(size(line)))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Decides what has to be done.
-pub fn plan(
-    conversation: &Conversation,
-    people: &[Person; 2],
+pub fn plan<'a>(
+    conversation: &'a Conversation,
+    people: &'a [Person; 2],
     survey: &Survey,
     when: When,
-) -> Result<Plan> {
+) -> Result<Plan<'a>> {
     let count = conversation.messages.len();
     let is_seeded = |found: &&Found| found.position.is_some_and(|position| position < count);
     // The start that the newest message seeded so far speaks for. An older one
@@ -123,44 +184,38 @@ pub fn plan(
         Some(start) => start,
         None => free_start(conversation, survey, when.ending_at),
     };
-    let messages = messages(conversation, people, start)?;
-    let keys: HashMap<String, usize> = messages
-        .iter()
-        .enumerate()
-        .map(|(position, message)| (time::to_key(message.created_at), position))
-        .collect();
-    let present: HashSet<usize> = survey
+    let schedule = Schedule {
+        conversation,
+        people,
+        start,
+    };
+    schedule.check_sizes()?;
+    let (scheduled, elsewhere): (Vec<&Found>, Vec<&Found>) = survey
         .messages
         .iter()
-        .filter(|found| keys.get(&found.sk) == found.position.as_ref())
+        .partition(|found| schedule.position_of(found).is_some());
+    let present: HashSet<usize> = scheduled
+        .iter()
+        .filter(|found| schedule.position_of(found) == found.position)
         .filter_map(|found| found.position)
         .collect();
-    let deletes: Vec<String> = survey
-        .messages
-        .iter()
-        .filter(|found| is_seeded(found) || (when.refresh && found.position.is_some()))
-        .filter(|found| !keys.contains_key(&found.sk))
-        .map(|found| found.sk.clone())
+    let puts: Vec<usize> = (0..count)
+        .filter(|position| when.refresh || !present.contains(position))
         .collect();
-    let puts: Vec<Message> = messages
+    check(&schedule, survey, &puts, when)?;
+    let (old, written): (Vec<&Found>, Vec<&Found>) = elsewhere
         .iter()
-        .enumerate()
-        .filter(|(position, _)| when.refresh || !present.contains(position))
-        .map(|(_, message)| message.clone())
-        .collect();
-    check(conversation, survey, &puts, when)?;
-    let gone: HashSet<&str> = deletes.iter().map(String::as_str).collect();
-    let last = last_message(survey, &messages, &keys, &gone);
+        .partition(|found| is_seeded(found) || (when.refresh && found.position.is_some()));
+    let last = last_message(&schedule, &written);
     let [(one, one_move), (other, other_move)] =
         [0, 1].map(|owner| group_move(conversation, people, survey, owner, &last, when));
     Ok(Plan {
+        schedule,
         groups_after: [one, other],
         moves: one_move.into_iter().chain(other_move).collect(),
         puts,
-        first_at: start,
-        last_at: start + minutes(count - 1),
+        deletes: old.iter().map(|found| found.sk.clone()).collect(),
         was_begun: standing.is_some(),
-        deletes,
     })
 }
 
@@ -199,75 +254,36 @@ impl Taken<'_> {
     }
 }
 
-fn messages(
-    conversation: &Conversation,
-    people: &[Person; 2],
-    start: DateTime<Utc>,
-) -> Result<Vec<Message>> {
-    let message = |position, text: &str, speaker: usize| Message {
-        message_group_uuid: conversation.message_group_uuid,
-        created_at: start + minutes(position),
-        message_uuid: conversation.message_uuid(position),
-        message: text.to_owned(),
-        sender: people[speaker].clone(),
-    };
-    // But for the text, all of a person's messages take the same.
-    let others = [0, 1].map(|speaker| {
-        let empty = message(0, "", speaker).to_item();
-        item_size(&Attributes::from(&empty))
-    });
-    let message = |(position, line): (usize, &super::Line)| {
-        let size = others[line.speaker] + line.message.len();
-        if size > MAX_ITEM_SIZE {
-            return Err(conversation.error(line.line, too_large(size)));
-        }
-        Ok(message(position, &line.message, line.speaker))
-    };
-    conversation
-        .messages
-        .iter()
-        .enumerate()
-        .map(message)
-        .collect()
-}
-
 /// Makes sure that completing the conversation neither reaches into the future,
 /// where the file has grown since, nor writes over what somebody wrote.
-fn check(conversation: &Conversation, survey: &Survey, puts: &[Message], when: When) -> Result<()> {
+fn check(schedule: &Schedule<'_>, survey: &Survey, puts: &[usize], when: When) -> Result<()> {
+    let conversation = schedule.conversation;
     let refuse = |why: &str| {
         Err(Error::Failed(format!(
             "conversation {} stands in the table without all of {}, and {why}; a refresh moves it",
             conversation.message_group_uuid, conversation.file
         )))
     };
-    if puts.iter().any(|message| message.created_at > when.now) {
+    let mut times = puts.iter().map(|position| schedule.at(*position));
+    if times.clone().any(|at| at > when.now) {
         return refuse("what is missing would lie in the future");
     }
     let taken = Taken::new(survey);
-    if puts.iter().any(|message| taken.is_at(message.created_at)) {
+    if times.any(|at| taken.is_at(at)) {
         return refuse("somebody wrote a message at the time of a missing one");
     }
     Ok(())
 }
 
-/// Time and text of the last message that the group will have.
-fn last_message(
-    survey: &Survey,
-    messages: &[Message],
-    keys: &HashMap<String, usize>,
-    gone: &HashSet<&str>,
-) -> (DateTime<Utc>, String) {
-    let seeded = messages.iter().map(|m| (m.created_at, m.message.as_str()));
-    let others = survey
-        .messages
-        .iter()
-        .filter(|found| !gone.contains(found.sk.as_str()) && !keys.contains_key(&found.sk))
-        .filter_map(|found| Some((found.at?, found.message.as_str())));
-    let (at, text) = seeded
-        .chain(others)
-        .max_by_key(|(at, _)| *at)
-        .unwrap_or((DateTime::UNIX_EPOCH, ""));
-    (at, text.to_owned())
+/// Time and text of the last message that the group will have, of those of the
+/// schedule and the `others` that stay.
+fn last_message(schedule: &Schedule<'_>, others: &[&Found]) -> (DateTime<Utc>, String) {
+    let seeded = schedule.conversation.messages.last();
+    let seeded = seeded.map(|line| (schedule.last_at(), &line.message));
+    let others = others.iter().filter_map(|f| Some((f.at?, &f.message)));
+    let last = seeded.into_iter().chain(others).max_by_key(|(at, _)| *at);
+    last.map(|(at, text)| (at, text.clone()))
+        .unwrap_or_default()
 }
 
 /// The sort key of the group item that one person shall have, and what has to

@@ -96,7 +96,7 @@ impl Table {
         &self,
         conversation: &Conversation,
         people: &[Person; 2],
-        plan: &Plan,
+        plan: &Plan<'_>,
     ) -> Result<bool> {
         if !plan.deletes.is_empty() {
             return Ok(false);
@@ -115,14 +115,15 @@ impl Table {
     pub(super) async fn apply(
         &self,
         conversation: &Conversation,
-        plan: &Plan,
+        plan: &Plan<'_>,
         write: &WriteOptions,
         seeded: &mut Seeded,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<bool> {
         let total = plan.puts.len() as u64;
         let puts = plan.puts.iter().zip(1..);
-        let puts = puts.map(|(message, tag)| Request::put(&message.to_item(), tag));
+        let message = |position: usize| plan.schedule.message(position).to_item();
+        let puts = puts.map(|(position, tag)| Request::put(&message(*position), tag));
         let written = self
             .write_all(stream::iter(puts), write, &mut |done| {
                 progress(done, total);
