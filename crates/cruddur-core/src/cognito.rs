@@ -5,9 +5,11 @@ mod add;
 use std::collections::HashSet;
 
 use aws_sdk_cognitoidentityprovider::error::SdkError;
+use aws_sdk_cognitoidentityprovider::operation::list_users::ListUsersOutput;
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
 use aws_sdk_cognitoidentityprovider::{Client, Config};
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future;
 use serde::Serialize;
 
 use crate::aws::{self, Connection, ServerClock};
@@ -149,26 +151,40 @@ impl Pool {
         mut take: impl FnMut(Vec<PoolUser>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut seen = HashSet::new();
-        let mut token = None;
-        loop {
-            let request = self.client.list_users().user_pool_id(&self.id);
-            let page = request
-                .limit(PAGE)
-                .set_pagination_token(token)
-                .send()
-                .await
-                .map_err(|error| self.error(error))?;
-            // A page can be empty and not the last: only the token tells.
-            let users = page.users.unwrap_or_default();
-            take(users.iter().map(pool_user).collect())?;
-            match page.pagination_token.filter(|token| !token.is_empty()) {
-                None => return Ok(()),
-                Some(next) if !seen.insert(next.clone()) => {
-                    return Err(aws::repeats_itself(Service::Cognito, &self.at).into());
-                }
-                next => token = next,
-            }
+        let mut page = Some(self.page(None).await?);
+        while let Some(this) = page {
+            let next = self.next_page(this.pagination_token, &mut seen);
+            // It is on its way while this one is dealt with.
+            let taken = async {
+                tokio::task::yield_now().await;
+                take(this.users.iter().flatten().map(pool_user).collect())
+            };
+            let (next, taken) = future::join(next, taken).await;
+            taken?;
+            page = next?;
         }
+        Ok(())
+    }
+
+    /// A page can be empty and not the last: only the token tells.
+    async fn next_page(
+        &self,
+        token: Option<String>,
+        seen: &mut HashSet<String>,
+    ) -> Result<Option<ListUsersOutput>> {
+        let Some(token) = token.filter(|token| !token.is_empty()) else {
+            return Ok(None);
+        };
+        if !seen.insert(token.clone()) {
+            return Err(aws::repeats_itself(Service::Cognito, &self.at));
+        }
+        self.page(Some(token)).await.map(Some)
+    }
+
+    async fn page(&self, token: Option<String>) -> Result<ListUsersOutput> {
+        let request = self.client.list_users().user_pool_id(&self.id);
+        let request = request.limit(PAGE).set_pagination_token(token);
+        request.send().await.map_err(|error| self.error(error))
     }
 
     fn error<E>(&self, error: SdkError<E, aws::HttpResponse>) -> Error
