@@ -154,7 +154,8 @@ impl Pool {
         let mut page = Some(self.page(None).await?);
         while let Some(this) = page {
             let next = self.next_page(this.pagination_token, &mut seen);
-            // It is on its way while this one is dealt with.
+            // It is on its way while this one is dealt with: its request leaves when
+            // the connection has had its turn.
             let taken = async {
                 tokio::task::yield_now().await;
                 take(this.users.iter().flatten().map(pool_user).collect())
