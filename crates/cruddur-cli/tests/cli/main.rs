@@ -11,8 +11,6 @@ mod faults;
 #[path = "../../../cruddur-core/tests/common/http.rs"]
 mod http;
 mod local;
-mod local_killed;
-mod local_stream;
 mod production;
 mod secrets;
 mod setup;

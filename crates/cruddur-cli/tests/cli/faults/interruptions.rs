@@ -4,8 +4,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::changes::{Change, apply, cognito_ids, export, import, seed, setup};
-use super::changes::{with_pool_of_users, with_users};
+use super::change::{Change, apply, cognito_ids, export, import, seed, setup};
+use super::change::{with_pool_of_users, with_users};
 use super::{over_seeds, over_seeds_at_once};
 use crate::support;
 

@@ -7,7 +7,7 @@
 //! the fault is up to the machine.)
 
 mod aws;
-mod changes;
+mod change;
 mod dice;
 mod interruptions;
 mod pages;
@@ -16,6 +16,7 @@ mod state;
 mod still_trying;
 mod tally;
 mod tcp;
+mod writes;
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,7 +1,7 @@
 //! The commands that change nothing: what they show with faults is what they
 //! show without.
 
-use super::changes::with_pool_of_users;
+use super::change::with_pool_of_users;
 use super::{ending, over_seeds, succeeded};
 use crate::support::{Run, TestEnvironment};
 

@@ -14,7 +14,7 @@ use postgres::types::ToSql;
 use postgres::{Client, NoTls};
 use serde_json::{Value, json};
 
-use crate::local::{Folder, alive, ends, signal};
+use super::folder::{Folder, alive, ends, signal};
 
 /// How many writes each of the two services has acknowledged at the time of the
 /// kill, which is in the middle of more, and how many writers it has.
@@ -78,7 +78,7 @@ fn writers(folder: &Folder, round: usize) -> (Vec<Writer>, [Arc<AtomicUsize>; 2]
             };
             let mut client = Client::connect(&text("CONNECTION_URL"), NoTls).unwrap();
             let row = move |key: &str| {
-                let add = include_str!("../../../../sql/users/add.sql");
+                let add = include_str!("../../../../../sql/users/add.sql");
                 let values: [&(dyn ToSql + Sync); 4] = [&key, &key, &"a@example.com", &"MOCK"];
                 client.execute(add, &values).is_ok()
             };

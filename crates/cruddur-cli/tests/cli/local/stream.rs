@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::local::Folder;
+use super::folder::Folder;
 use crate::support::TestEnvironment;
 
 #[test]
