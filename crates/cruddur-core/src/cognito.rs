@@ -8,7 +8,7 @@ use aws_sdk_cognitoidentityprovider::error::SdkError;
 use aws_sdk_cognitoidentityprovider::operation::list_users::ListUsersOutput;
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
 use aws_sdk_cognitoidentityprovider::{Client, Config};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures_util::future;
 use serde::Serialize;
 
@@ -209,6 +209,7 @@ impl Pool {
 
 fn pool_user(user: &UserType) -> PoolUser {
     let created = user.user_create_date();
+    let created = created.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
     PoolUser {
         handle: attribute(user.attributes(), "preferred_username"),
         sub: attribute(user.attributes(), "sub"),
@@ -216,7 +217,8 @@ fn pool_user(user: &UserType) -> PoolUser {
         username: user.username().unwrap_or_default().to_owned(),
         status: user.user_status().map(|status| status.as_str().to_owned()),
         enabled: user.enabled(),
-        created: created.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos())),
+        // On the wire it is a number of seconds, which has not more digits than that.
+        created: created.map(|at| at.round_subsecs(6)),
     }
 }
 

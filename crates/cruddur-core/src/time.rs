@@ -5,12 +5,21 @@
 //! of times and Python's `%Y-%m-%dT%H:%M:%S.%f%z` reads it.
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SecondsFormat, TimeZone, Utc};
+use serde::Serializer;
 
 use crate::{Error, Result};
 
 /// Formats an instant as it stands in a key. Digits below a microsecond are cut.
 pub fn to_key(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// Writes an instant into JSON as it stands in a key.
+pub(crate) fn as_key<S: Serializer>(
+    time: &DateTime<Utc>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_key(*time))
 }
 
 /// Reads a time of any offset, as older items carry them. A leap second is the

@@ -36,14 +36,10 @@ pub struct MovedGroup {
     /// Which.
     pub message_group_uuid: String,
     /// The time of its newest message in the batch.
-    #[serde(serialize_with = "as_key")]
+    #[serde(serialize_with = "time::as_key")]
     pub last_message_at: DateTime<Utc>,
     /// For how many participants: fewer than two if others have left.
     pub participants: usize,
-}
-
-fn as_key<S: serde::Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time::to_key(*time))
 }
 
 /// A record that was not applied, and why.

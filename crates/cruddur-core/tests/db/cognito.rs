@@ -81,7 +81,11 @@ async fn every_page_is_read_and_missing_attributes_are_no_matter() {
     let find = |name: &str| -> &PoolUser { users.iter().find(|u| u.username == name).unwrap() };
     assert_eq!(find("user1").handle.as_deref(), Some("handle1"));
     assert_eq!(find("user1").email.as_deref(), Some("a@example.com"));
-    assert!(find("user1").enabled && find("user1").created.is_some());
+    assert!(find("user1").enabled);
+    for user in &users {
+        let nanoseconds = user.created.unwrap().timestamp_subsec_nanos();
+        assert_eq!(nanoseconds % 1_000, 0, "{user:?}");
+    }
     assert_eq!(find("user10").handle, None);
     assert!(find("user10").sub.is_some());
     client

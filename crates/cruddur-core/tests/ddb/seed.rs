@@ -143,6 +143,8 @@ async fn a_second_run_changes_nothing() {
     assert!(all_items(&table).await.is_empty());
     let first = seed(&table, &options(NOON)).await.unwrap();
     assert_eq!((first.state, first.written), (SeedState::Created, 48));
+    let told = serde_json::to_value(&first).unwrap();
+    assert_eq!(told["last_at"], to_key(at(NOON)));
     assert_stands(&table, NOON, 0, (NOON, &last_line())).await;
     let before = all_items(&table).await;
     for ending_at in [NOON, LATER] {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::Table;
 use super::batch::WriteOptions;
 use super::item::Person;
-use crate::{Error, Result};
+use crate::{Error, Result, time};
 
 pub use conversation::{Conversation, Line};
 use plan::{Plan, When};
@@ -92,8 +92,10 @@ pub struct Seeded {
     /// Old ones that were deleted.
     pub deleted: u64,
     /// When the first message was written.
+    #[serde(serialize_with = "time::as_key")]
     pub first_at: DateTime<Utc>,
     /// When the last one was.
+    #[serde(serialize_with = "time::as_key")]
     pub last_at: DateTime<Utc>,
     /// Write capacity units; 0 where they are not asked for, as in
     /// [`Written`](super::batch::Written).
