@@ -208,7 +208,7 @@ pub fn plan<'a>(
         .partition(|found| is_seeded(found) || (when.refresh && found.position.is_some()));
     let last = last_message(&schedule, &written);
     let [(one, one_move), (other, other_move)] =
-        [0, 1].map(|owner| group_move(conversation, people, survey, owner, &last, when));
+        [0, 1].map(|owner| group_move(&schedule, survey, owner, &last, when));
     Ok(Plan {
         schedule,
         groups_after: [one, other],
@@ -290,8 +290,7 @@ fn last_message(schedule: &Schedule<'_>, others: &[&Found]) -> (DateTime<Utc>, S
 /// become of those that are there, if anything. One that is later than it need be
 /// stood for a message that was taken away.
 fn group_move(
-    conversation: &Conversation,
-    people: &[Person; 2],
+    schedule: &Schedule<'_>,
     survey: &Survey,
     owner: usize,
     (last_at, text): &(DateTime<Utc>, String),
@@ -305,11 +304,11 @@ fn group_move(
         at += Duration::microseconds(1);
     }
     let wanted = || MessageGroup {
-        message_group_uuid: conversation.message_group_uuid,
-        owner_uuid: people[owner].uuid.clone(),
+        message_group_uuid: schedule.conversation.message_group_uuid,
+        owner_uuid: schedule.people[owner].uuid.clone(),
         last_message_at: at,
         message: text.clone(),
-        other: people[1 - owner].clone(),
+        other: schedule.people[1 - owner].clone(),
     };
     let key = time::to_key(at);
     let is_there = |group: &&FoundGroup| group.at.is_some_and(|t| (*last_at..=at).contains(&t));
@@ -324,7 +323,7 @@ fn group_move(
         .map(|group| group.sk.clone())
         .collect();
     let moved = (put.is_some() || !delete.is_empty()).then(|| Move {
-        owner: people[owner].uuid.clone(),
+        owner: schedule.people[owner].uuid.clone(),
         put,
         delete,
     });

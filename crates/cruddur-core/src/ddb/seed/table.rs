@@ -132,8 +132,8 @@ impl Table {
         seeded.written += written.written;
         seeded.consumed_capacity += written.consumed_capacity;
         written.into_result("messages")?;
+        let group = conversation.message_group_uuid.to_string();
         for moved in &plan.moves {
-            let group = conversation.message_group_uuid.to_string();
             if !self.move_group(&group, moved, write, seeded).await? {
                 return Ok(false);
             }
