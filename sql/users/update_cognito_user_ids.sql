@@ -1,6 +1,7 @@
 -- Gives users the ids of the pool, and says what it met of each: every handle
 -- of the pool and every user here. The final select sees the table as it was
--- before the update, so `before` is the old id.
+-- before the update, so `before` is the old id. It sorts nothing: its caller
+-- has more to put among it.
 -- $1, $2: the pool's handles and their subs, in pairs; no handle twice
 -- $3: whether to write
 with pool as (
@@ -21,5 +22,4 @@ select
   users.cognito_user_id as before,
   pool.sub as after
 from pool
-full join public.users on users.handle = pool.handle
-order by 1;
+full join public.users on users.handle = pool.handle;

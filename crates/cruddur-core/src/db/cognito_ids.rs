@@ -71,10 +71,7 @@ impl Database {
             }
             let mut matched = update(client, &pool, !dry_run)?;
             matched.extend(pool.others.iter().cloned());
-            matched.sort_by(|a, b| {
-                let key = |m: &Matched| (m.handle.is_none(), m.handle.clone(), m.username.clone());
-                key(a).cmp(&key(b))
-            });
+            matched.sort_by(|a, b| place(a).cmp(&place(b)));
             Ok(matched)
         })
         .await
@@ -124,6 +121,12 @@ impl Pool {
         }
         pool
     }
+}
+
+/// By handle, and those without one last.
+fn place(matched: &Matched) -> impl Ord + '_ {
+    let handle = matched.handle.as_deref();
+    (handle.is_none(), handle, matched.username.as_deref())
 }
 
 fn other(user: &PoolUser, outcome: Outcome) -> Matched {
