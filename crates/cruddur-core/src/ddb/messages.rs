@@ -252,12 +252,15 @@ impl Table {
         let own = self.group_items_of(&message.sender.uuid, &group).await?;
         if own.len() > 1 {
             let newest = Newest {
+                group,
                 at: message.created_at,
                 text: message.message.clone(),
                 sender: Some(message.sender.uuid.clone()),
             };
             // What cannot be done now, pattern E does with either message.
-            advance(self, &group, &newest).await?;
+            for advanced in advance(self, &[newest]).await {
+                advanced?;
+            }
         }
         Ok(())
     }

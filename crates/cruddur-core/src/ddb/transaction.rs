@@ -105,6 +105,11 @@ impl Actions {
         self.0.len()
     }
 
+    /// Moves the actions of another to the end of these.
+    pub(crate) fn append(&mut self, other: &mut Actions) {
+        self.0.append(&mut other.0);
+    }
+
     pub(crate) fn into_items(self) -> Vec<TransactWriteItem> {
         self.0
     }

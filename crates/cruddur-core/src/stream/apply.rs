@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use serde::Serialize;
 
-use super::advance::{Advance, Newest, advance};
+use super::advance::{Advance, Newest, TOGETHER, advance};
 use super::record::{Change, ChangeKind, StreamRecord};
 use crate::ddb::Table;
 use crate::ddb::item::{Item, MESSAGE_PREFIX, text};
 use crate::{Error, time};
 
-/// How many groups are moved at once. Four requests keep a local server busy,
-/// and AWS takes many more.
-const AT_ONCE: usize = 4;
+/// How many transactions are put together, or sent, at once: while a server is
+/// busy with one, the next is made.
+const AT_ONCE: usize = 2;
 
 /// What became of a batch of records.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -87,15 +87,16 @@ impl Applied {
 /// not hold up the others; applying any record again changes nothing.
 pub async fn apply(table: &Table, records: &[StreamRecord]) -> Applied {
     let mut applied = Applied::default();
-    let groups = newest_by_group(records, &mut applied);
-    let mut moves = futures_util::stream::iter(groups)
-        .map(|(group, target)| async move {
-            let result = advance(table, &group, &target.newest).await;
-            (group, target, result)
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some((group, target, result)) = moves.next().await {
-        applied.add(table, group, target, result);
+    let (numbers, newest): (Vec<_>, Vec<_>) =
+        newest_by_group(records, &mut applied).into_values().unzip();
+    let mut advanced = futures_util::stream::iter(newest.chunks(TOGETHER))
+        .map(|groups| advance(table, groups))
+        .buffered(AT_ONCE);
+    let mut targets = newest.iter().zip(numbers);
+    while let Some(results) = advanced.next().await {
+        for (result, (newest, number)) in results.into_iter().zip(targets.by_ref()) {
+            applied.add(table, newest, number, result);
+        }
     }
     applied.failures.sort_by(|a, b| {
         let place = |f: &Failure| (f.sequence_number.len(), f.sequence_number.clone());
@@ -104,14 +105,13 @@ pub async fn apply(table: &Table, records: &[StreamRecord]) -> Applied {
     applied
 }
 
-/// The newest message of a group in a batch, and the record that tells of it.
-struct Target {
-    newest: Newest,
-    sequence_number: String,
-}
-
-fn newest_by_group(records: &[StreamRecord], applied: &mut Applied) -> BTreeMap<String, Target> {
-    let mut groups: BTreeMap<String, Target> = BTreeMap::new();
+/// By group, the newest message of it in a batch, and the number of the record
+/// that tells of it.
+fn newest_by_group(
+    records: &[StreamRecord],
+    applied: &mut Applied,
+) -> BTreeMap<String, (String, Newest)> {
+    let mut groups: BTreeMap<String, (String, Newest)> = BTreeMap::new();
     for record in records {
         let sequence_number = record.sequence_number.clone();
         let message = match &record.change {
@@ -119,14 +119,10 @@ fn newest_by_group(records: &[StreamRecord], applied: &mut Applied) -> BTreeMap<
             Err(reason) => Err(reason.clone()),
         };
         match message {
-            Ok(Some((group, newest))) => {
-                let known = groups.get(&group);
-                if known.is_none_or(|known| known.newest.at < newest.at) {
-                    let target = Target {
-                        newest,
-                        sequence_number,
-                    };
-                    groups.insert(group, target);
+            Ok(Some(newest)) => {
+                let known = groups.get(&newest.group);
+                if known.is_none_or(|(_, known)| known.at < newest.at) {
+                    groups.insert(newest.group.clone(), (sequence_number, newest));
                 }
             }
             Ok(None) => applied.ignored += 1,
@@ -136,25 +132,24 @@ fn newest_by_group(records: &[StreamRecord], applied: &mut Applied) -> BTreeMap<
     groups
 }
 
-/// The message that a change inserts, with its group; `None` where it is
+/// The message that a change inserts; `None` where it is
 /// another change.
-fn message_of(change: &Change) -> Result<Option<(String, Newest)>, &'static str> {
+fn message_of(change: &Change) -> Result<Option<Newest>, &'static str> {
     let item = change.new_image.as_ref().unwrap_or(&change.keys);
     let group = text(item, "pk").and_then(|pk| pk.strip_prefix(MESSAGE_PREFIX));
     let inserted = change.kind == ChangeKind::Insert;
     match group {
-        Some(group) if inserted => {
-            newest(change.new_image.as_ref()).map(|newest| Some((group.to_owned(), newest)))
-        }
+        Some(group) if inserted => newest(group, change.new_image.as_ref()).map(Some),
         None if inserted && item.is_empty() => Err("it has neither keys nor a new image"),
         _ => Ok(None),
     }
 }
 
-fn newest(image: Option<&Item>) -> Result<Newest, &'static str> {
+fn newest(group: &str, image: Option<&Item>) -> Result<Newest, &'static str> {
     let item = image.ok_or("it has no new image; the table's stream has to carry NEW_IMAGE")?;
     let at = text(item, "sk").ok_or("the message has no sort key")?;
     Ok(Newest {
+        group: group.to_owned(),
         at: time::parse_instant(at).ok_or("the message's sort key is no time")?,
         text: text(item, "message")
             .ok_or("the message has no text")?
@@ -167,15 +162,15 @@ impl Applied {
     fn add(
         &mut self,
         table: &Table,
-        group: String,
-        target: Target,
+        newest: &Newest,
+        number: String,
         result: crate::Result<Advance>,
     ) {
-        let number = target.sequence_number;
+        let group = &newest.group;
         match result {
             Ok(Advance::Moved(participants)) => self.moved.push(MovedGroup {
-                message_group_uuid: group,
-                last_message_at: target.newest.at,
+                message_group_uuid: group.clone(),
+                last_message_at: newest.at,
                 participants,
             }),
             Ok(Advance::Unchanged) => self.unchanged += 1,

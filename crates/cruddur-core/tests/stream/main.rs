@@ -10,4 +10,5 @@ mod support;
 mod applying;
 mod following;
 mod properties;
+mod together;
 mod writing;
