@@ -4,6 +4,7 @@
 //! A client costs only what its endpoint needs: no TLS for `http://`, no
 //! look-up of credentials or region outside production.
 
+mod aside;
 mod checksum;
 mod clock;
 mod still_trying;
@@ -30,8 +31,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
 
-use checksum::Checked;
-pub(crate) use checksum::body;
+pub(crate) use aside::{Aside, List};
+use checksum::{Checked, body};
 pub(crate) use clock::{ServerClock, ahead};
 pub use still_trying::OnRetry;
 pub(crate) use still_trying::StillTrying;

@@ -13,8 +13,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 
-/// A client, or a connector, whose answers are what the server sent: one that
-/// is damaged fails as one that is cut off does, and is asked for again.
+/// A client, or a connector, whose answers are what the server sent, and all of
+/// it: one that is damaged fails as one that is cut off does, and is asked for
+/// again.
 #[derive(Debug)]
 pub(super) struct Checked<T>(pub T);
 
@@ -33,12 +34,10 @@ impl HttpConnector for Checked<SharedHttpConnector> {
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
-            let checksum = answer.headers().get("x-amz-crc32");
-            let Some(expected) = checksum.and_then(|text| text.parse::<u32>().ok()) else {
-                return Ok(answer);
-            };
             let body = body(&mut answer).await?;
-            if crc32fast::hash(&body) != expected {
+            let checksum = answer.headers().get("x-amz-crc32");
+            let checksum = checksum.and_then(|text| text.parse::<u32>().ok());
+            if checksum.is_some_and(|expected| crc32fast::hash(&body) != expected) {
                 return Err(ConnectorError::io("the answer's checksum is wrong".into()));
             }
             *answer.body_mut() = SdkBody::from(body);
@@ -48,7 +47,7 @@ impl HttpConnector for Checked<SharedHttpConnector> {
 }
 
 /// All of an answer's body, which is taken out of it.
-pub(crate) async fn body(answer: &mut HttpResponse) -> Result<Bytes, ConnectorError> {
+pub(super) async fn body(answer: &mut HttpResponse) -> Result<Bytes, ConnectorError> {
     let body = ByteStream::new(answer.take_body()).collect().await;
     let body = body.map_err(|error| ConnectorError::io(error.into()))?;
     Ok(body.into_bytes())

@@ -1,6 +1,5 @@
 //! Every item of the table, page by page.
 
-mod items;
 mod segment;
 
 use std::ops::ControlFlow;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 
 use super::Table;
-use super::json::Attributes;
+use super::json::{self, Attributes};
 use crate::{Error, Result};
 use segment::{Segment, Shared};
 
@@ -119,7 +118,8 @@ impl Table {
             if let Some(segment) = segment.after(&page)? {
                 pages.spawn(segment.next());
             }
-            let mut items = page.items.read().map_err(unreadable)?;
+            let items = page.items.text().and_then(json::parse_array);
+            let mut items = items.map_err(unreadable)?;
             let left = options.limit.map(|limit| limit - scanned.items);
             if let Some(left) = left.filter(|&left| left < items.len() as u64) {
                 items.truncate(usize::try_from(left).unwrap_or(usize::MAX));

@@ -5,8 +5,9 @@ use aws_sdk_dynamodbstreams::types::{Shard as SdkShard, ShardIteratorType};
 use aws_sdk_dynamodbstreams::{Client, Config};
 
 use super::checkpoint::Position;
+use super::event;
 use super::record::StreamRecord;
-use crate::aws::{self, Connection};
+use crate::aws::{self, Aside, Connection};
 use crate::ddb::Table;
 use crate::target::Target;
 use crate::{Error, Result, Service};
@@ -184,16 +185,22 @@ impl Streams {
     }
 
     pub(crate) async fn read(&self, iterator: &str) -> Result<Page, Unread> {
+        let records = Aside::new("Records");
         let answer = self
             .client
             .get_records()
             .shard_iterator(iterator)
+            .customize()
+            .interceptor(records.clone())
             .send()
             .await
             .map_err(|error| self.unread(error))?;
-        let records = answer.records.unwrap_or_default();
+        let records = match records.take() {
+            Some(records) => records.text().and_then(event::records),
+            None => Ok(Vec::new()),
+        };
         Ok(Page {
-            records: records.into_iter().map(StreamRecord::from).collect(),
+            records: records.map_err(|cause| Unread::Failed(self.unreadable(cause)))?,
             next: answer.next_shard_iterator,
         })
     }
@@ -213,6 +220,14 @@ impl Streams {
                 Unread::Stale(self.error(error))
             }
             _ => Unread::Failed(self.error(error)),
+        }
+    }
+
+    fn unreadable(&self, cause: String) -> Error {
+        Error::WrongServer {
+            service: Service::DynamoDbStreams,
+            at: self.at.clone(),
+            cause: format!("its answer cannot be read: {cause}"),
         }
     }
 

@@ -2,8 +2,9 @@
 //! records: `{"Records":[…]}`.
 //!
 //! The shape is AWS's, from "Using AWS Lambda with Amazon DynamoDB", "Example
-//! event". The records are read one by one, so that one that is broken does not
-//! hold up the others.
+//! event"; a stream's own answer to `GetRecords` has records of the same shape.
+//! They are read one by one, so that one that is broken does not hold up the
+//! others.
 
 use chrono::DateTime;
 use serde::Deserialize;
@@ -58,6 +59,17 @@ pub fn table_of(stream_arn: &str) -> Option<&str> {
     let (_, resource) = stream_arn.split_once(":table/")?;
     let (table, _) = resource.split_once("/stream/")?;
     Some(table)
+}
+
+/// Reads the records of an answer of the stream's.
+///
+/// # Errors
+///
+/// Where the text is no array.
+pub(super) fn records(text: &str) -> Result<Vec<StreamRecord>, String> {
+    let records: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|error| without_place(&error))?;
+    Ok(records.iter().map(|raw| record(raw.get())).collect())
 }
 
 #[derive(Deserialize)]

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodbstreams::types as streams;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
@@ -72,58 +70,4 @@ pub struct StreamRecord {
     pub sequence_number: String,
     /// What it tells, or why that cannot be understood.
     pub change: Result<Change, String>,
-}
-
-impl From<streams::Record> for StreamRecord {
-    fn from(record: streams::Record) -> StreamRecord {
-        let kind = record.event_name;
-        let Some(body) = record.dynamodb else {
-            return StreamRecord {
-                sequence_number: String::new(),
-                change: Err("it has no \"dynamodb\"".to_owned()),
-            };
-        };
-        let sequence_number = body.sequence_number.unwrap_or_default();
-        let change = (|| {
-            Ok(Change {
-                kind: ChangeKind::of(kind.ok_or("it has no \"eventName\"")?.as_str()),
-                at: body
-                    .approximate_creation_date_time
-                    .and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos())),
-                keys: item(body.keys.unwrap_or_default())?,
-                new_image: body.new_image.map(item).transpose()?,
-            })
-        })();
-        StreamRecord {
-            sequence_number,
-            change,
-        }
-    }
-}
-
-fn item(item: std::collections::HashMap<String, streams::AttributeValue>) -> Result<Item, String> {
-    let attributes = item.into_iter();
-    attributes
-        .map(|(name, value)| Ok((name, attribute(value)?)))
-        .collect()
-}
-
-/// The two SDKs have types of their own for the same values.
-fn attribute(value: streams::AttributeValue) -> Result<AttributeValue, String> {
-    use streams::AttributeValue as From;
-    Ok(match value {
-        From::S(text) => AttributeValue::S(text),
-        From::N(number) => AttributeValue::N(number),
-        From::B(bytes) => AttributeValue::B(bytes),
-        From::Bool(value) => AttributeValue::Bool(value),
-        From::Null(value) => AttributeValue::Null(value),
-        From::Ss(set) => AttributeValue::Ss(set),
-        From::Ns(set) => AttributeValue::Ns(set),
-        From::Bs(set) => AttributeValue::Bs(set),
-        From::M(map) => AttributeValue::M(item(map)?),
-        From::L(list) => {
-            AttributeValue::L(list.into_iter().map(attribute).collect::<Result<_, _>>()?)
-        }
-        _ => return Err("an attribute has a type that is not known".to_owned()),
-    })
 }

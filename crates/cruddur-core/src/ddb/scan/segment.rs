@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::operation::scan::{ScanError, ScanOutput};
 use tokio::time::Instant;
 
 use super::ScanOptions;
-use super::items::{Items, PageClient};
 use crate::Result;
-use crate::aws::HttpResponse;
+use crate::aws::{Aside, HttpResponse, List};
 use crate::ddb::Table;
 use crate::ddb::engine::Engine;
 use crate::ddb::item::Item;
@@ -45,7 +45,7 @@ impl Shared {
 
 /// What one request brought.
 pub(super) struct Page {
-    pub items: Items,
+    pub items: List,
     count: usize,
     /// Read capacity units.
     pub units: f64,
@@ -56,7 +56,9 @@ pub(super) struct Page {
 /// One part of the table, and how far it has been read.
 pub(super) struct Segment {
     shared: Arc<Shared>,
-    client: PageClient,
+    /// Each of its requests is sent once.
+    client: Client,
+    items: Aside,
     segment: u32,
     segments: u32,
     start: Option<Item>,
@@ -72,7 +74,8 @@ impl Segment {
         let options = &shared.options;
         Segment {
             shared: Arc::clone(shared),
-            client: PageClient::new(&shared.table.client),
+            client: retry::without_retries(&shared.table.client),
+            items: Aside::new("Items"),
             segment,
             segments,
             start: None,
@@ -94,7 +97,7 @@ impl Segment {
             let answer = self.send().await;
             self.settle(charged, &answer);
             let (transient, error) = match answer {
-                Ok(answer) => match self.client.take() {
+                Ok(answer) => match self.items.take() {
                     Some(items) => return Ok((self, Page::new(items, answer))),
                     // An answer without a list is none: even an empty page has one.
                     None => (true, table.empty_answer()),
@@ -136,8 +139,8 @@ impl Segment {
 
     async fn send(&self) -> Result<ScanOutput, SdkError<ScanError, HttpResponse>> {
         let request = self.request().customize();
-        let engine = self.shared.engine.clone();
-        request.interceptor(engine).send().await
+        let request = request.interceptor(self.shared.engine.clone());
+        request.interceptor(self.items.clone()).send().await
     }
 
     fn request(&self) -> ScanFluentBuilder {
@@ -150,7 +153,6 @@ impl Segment {
         let Shared { table, options, .. } = &*self.shared;
         let capacity = table.counts_capacity(options.max_capacity);
         let request = self
-            .client
             .client
             .scan()
             .table_name(&table.name)
@@ -195,7 +197,7 @@ impl Segment {
 }
 
 impl Page {
-    fn new(items: Items, answer: ScanOutput) -> Page {
+    fn new(items: List, answer: ScanOutput) -> Page {
         Page {
             items,
             count: usize::try_from(answer.count).unwrap_or_default(),
