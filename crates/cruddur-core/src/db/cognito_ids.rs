@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postgres::Client;
-use postgres::types::Type;
+use postgres::fallible_iterator::FallibleIterator as _;
+use postgres::types::{ToSql, Type};
+use postgres::{Client, Row};
 use serde::Serialize;
 
 use super::client::{Database, Problem};
@@ -121,6 +122,28 @@ impl Pool {
         }
         pool
     }
+
+    /// What a row of the database says; nothing of a user here whom the pool has
+    /// among the others.
+    fn matched(&self, row: &Row) -> Option<Matched> {
+        let handle: String = row.get("handle");
+        let before: Option<String> = row.get("before");
+        let after: Option<String> = row.get("after");
+        let outcome = match (row.get("here"), &after) {
+            (false, _) => Outcome::NoSuchHandleHere,
+            (true, None) if self.unusable.contains(&handle) => return None,
+            (true, None) => Outcome::NoSuchHandleThere,
+            (true, Some(_)) if before == after => Outcome::Unchanged,
+            (true, Some(_)) => Outcome::Changed,
+        };
+        Some(Matched {
+            handle: Some(handle),
+            outcome,
+            before,
+            after,
+            username: None,
+        })
+    }
 }
 
 /// By handle, and those without one last.
@@ -143,32 +166,11 @@ fn update(client: &mut Client, pool: &Pool, write: bool) -> Result<Vec<Matched>,
     let query = include_str!("../../../../sql/users/update_cognito_user_ids.sql");
     // With the types given, the whole is one trip to the server and one
     // transaction of its own.
-    let rows = client.query_typed(
-        query,
-        &[
-            (&pool.handles, Type::TEXT_ARRAY),
-            (&pool.subs, Type::TEXT_ARRAY),
-            (&write, Type::BOOL),
-        ],
-    )?;
-    let matched = rows.iter().filter_map(|row| {
-        let handle: String = row.get("handle");
-        let before: Option<String> = row.get("before");
-        let after: Option<String> = row.get("after");
-        let outcome = match (row.get("here"), &after) {
-            (false, _) => Outcome::NoSuchHandleHere,
-            (true, None) if pool.unusable.contains(&handle) => return None,
-            (true, None) => Outcome::NoSuchHandleThere,
-            (true, Some(_)) if before == after => Outcome::Unchanged,
-            (true, Some(_)) => Outcome::Changed,
-        };
-        Some(Matched {
-            handle: Some(handle),
-            outcome,
-            before,
-            after,
-            username: None,
-        })
-    });
-    Ok(matched.collect())
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&pool.handles, Type::TEXT_ARRAY),
+        (&pool.subs, Type::TEXT_ARRAY),
+        (&write, Type::BOOL),
+    ];
+    let rows = client.query_typed_raw(query, parameters)?;
+    Ok(rows.filter_map(|row| Ok(pool.matched(&row))).collect()?)
 }
