@@ -116,11 +116,19 @@ async fn together(table: &Table, actions: Actions) -> Result<bool> {
     }
     match table.transact(actions, Resent::Canceled).await {
         Ok(outcome) => Ok(outcome == Outcome::Written),
-        // One of them cannot be written, or two want the same key, or all are
-        // larger than a transaction may be.
-        Err(Error::Service { code, .. }) if code == "ValidationException" => Ok(false),
+        Err(Error::Service { code, .. }) if is_too_much(&code) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether it may be for the others that a group was not written: one of them
+/// cannot be, or two want the same key, or all are larger than a transaction may
+/// be, or than what a table with few capacity units takes at a time.
+fn is_too_much(code: &str) -> bool {
+    matches!(
+        code,
+        "ValidationException" | "ProvisionedThroughputExceededException"
+    )
 }
 
 /// Brings one group to its newest message, reading its items anew as often as

@@ -14,8 +14,8 @@ use crate::ddb::item::{Item, MESSAGE_PREFIX, text};
 use crate::{Error, time};
 
 /// How many transactions are put together, or sent, at once: while a server is
-/// busy with one, the next is made.
-const AT_ONCE: usize = 2;
+/// busy with one, the next are made.
+const AT_ONCE: usize = 4;
 
 /// What became of a batch of records.
 #[derive(Debug, Clone, Default, Serialize)]

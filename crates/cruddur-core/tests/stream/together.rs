@@ -157,6 +157,40 @@ async fn groups_with_more_to_do_than_fits_are_written_one_by_one() {
     }
 }
 
+#[tokio::test]
+async fn a_table_that_has_capacity_for_one_group_only_moves_them_one_by_one() {
+    let canceled = serde_json::json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "Transaction cancelled",
+        "CancellationReasons": vec![serde_json::json!({"Code": "ProvisionedThroughputExceeded"}); 12],
+    });
+    let canceled = || Action::Answer(400, canceled.clone());
+    for refused in [
+        canceled(),
+        exception("ProvisionedThroughputExceededException"),
+    ] {
+        let direct = table().await;
+        let pairs = pairs(&direct, 3).await;
+        let Action::Answer(status, body) = refused else {
+            unreachable!()
+        };
+        let proxy = Proxy::start(engine(), move |call| {
+            let actions = call.body["TransactItems"].as_array();
+            match actions.is_some_and(|actions| actions.len() > 4) {
+                true => Action::Answer(status, body.clone()),
+                false => Action::Forward,
+            }
+        })
+        .await;
+        let table = table_at(&proxy.url, direct.name()).await;
+        let applied = apply(&table, &said(&pairs, 4)).await;
+        assert_eq!(applied.moved.len(), 3, "{applied:?}");
+        for pair in &pairs {
+            assert_pair_at(&direct, pair, 4).await;
+        }
+    }
+}
+
 /// It is sent again, and the conditions of each tell that it was written.
 #[tokio::test]
 async fn a_transaction_whose_answer_was_lost_is_made_once() {
