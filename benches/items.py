@@ -75,19 +75,18 @@ def put_calls(table, items, options=None):
         yield "BatchWriteItem " + line({"RequestItems": {table: requests}, **(options or {})})
 
 
-def move_calls(table, groups):
-    """The transactions, and the queries before them, by which `cruddur ddb
-    stream` brings as many conversations to one message each."""
-    pairs = zip(*[group_items(groups)] * 2)
-    for number, items in enumerate(pairs):
+def moves(table, groups, together, queries=False):
+    """Transactions that bring as many conversations to one message each, so many
+    in one, and before each, if wanted, the queries that find out what to move."""
+    pairs = enumerate(zip(*[group_items(groups)] * 2))
+    while some := list(itertools.islice(pairs, together)):
         actions = []
-        for item in items:
-            carried = {name: value for name, value in item.items() if name not in MOVED}
-            actions += [
-                {"Delete": delete(table, item, carried)},
-                {"Put": put(table, {**item, **moved_to(number)})},
-            ]
-        yield "Query " + line(index_query(table, number))
+        for number, items in some:
+            if queries:
+                yield "Query " + line(index_query(table, number))
+            for item in items:
+                moved = {**item, **moved_to(number)}
+                actions += [{"Delete": delete(table, item)}, {"Put": put(table, moved)}]
         yield "TransactWriteItems " + line({"TransactItems": actions})
 
 
@@ -99,7 +98,8 @@ def moved_to(number):
     return {"sk": said["sk"], "message": said["message"]}
 
 
-def delete(table, item, carried):
+def delete(table, item):
+    carried = {name: value for name, value in item.items() if name not in MOVED}
     same = "".join(f" AND #{name} = :{name}" for name in carried)
     return {
         "TableName": table,

@@ -6,8 +6,7 @@ conversations up to date. Linux; nothing but Python's own library.
 
 The messages are written first, in turn to each group, and then drained: 10,000
 of them in one conversation, in 100, and in as many conversations as messages,
-which is the most that can be asked. A move is one transaction of two deletes and
-two puts.
+which is the most that can be asked. A move is two deletes and two puts.
 """
 
 import argparse

@@ -15,6 +15,8 @@ from setting import PAGE_ITEMS, PEERS, Server
 # What a call says that wants to know what it consumed. DynamoDB Local takes its
 # time for that; cruddur asks in production and with --max-capacity.
 COUNTED = {"ReturnConsumedCapacity": "TOTAL"}
+# How many moves of two deletes and two puts a transaction takes.
+TOGETHER = 25
 
 
 def list_tables(setting):
@@ -231,14 +233,17 @@ def stream(setting):
 
 
 def drain(setting, server, count, note=""):
-    """One message in each conversation is the most that can be asked: each
-    takes a transaction."""
+    """One message in each conversation is the most that can be asked: all of
+    them have to be moved, by as few transactions as can be, or by one each."""
     table = "stream"
     begun = setting.write("groups", map(items.line, items.group_items(count)))
     said = setting.write("said", map(items.line, items.messages(count, count)))
-    moves = list(items.move_calls(table, count))
-    calls = setting.write("moves", moves[1::2])
-    both = setting.write("queries and moves", moves)
+    moves = {
+        f"the server's transactions, {TOGETHER} moves each": items.moves(table, count, TOGETHER),
+        "these, and the queries before them": items.moves(table, count, TOGETHER, queries=True),
+        "the server's transactions, one move each": items.moves(table, count, 1),
+    }
+    calls = [(name, setting.write(name, lines)) for name, lines in moves.items()]
 
     def ddb(*words):
         setting.run([setting.program, "ddb", *words, "--table", table, "-q"], server.env)
@@ -251,12 +256,12 @@ def drain(setting, server, count, note=""):
 
     figures = setting.in_turn(
         setting.cruddur(server, "ddb", "stream", "drain", "--table", table, prepare=fill),
-        setting.replay(server, calls, prepare=fill, name="the server's transactions"),
-        setting.replay(server, both, prepare=fill, name="these, and a query before each"),
+        *(setting.replay(server, lines, prepare=fill, name=name) for name, lines in calls),
     )
     setting.drop(server, table)
     work = f"ddb stream drain of {count:,} conversations, {server.name}"
-    return Result(work, figures, [share_of(*figures[:2])], note)
+    ours, few, _, each = figures
+    return Result(work, figures, [share_of(ours, few), share_of(ours, each)], note)
 
 
 def setup(setting):
