@@ -64,32 +64,43 @@ pub fn beside_with_table(users: &TestEnvironment) -> TestEnvironment {
     environment
 }
 
-/// A conversation whose items know nothing of its newest messages yet.
+/// Conversations whose items know nothing of their newest messages yet.
 fn with_news() -> TestEnvironment {
     runtime().block_on(async {
         let (environment, table) = with_table().await;
-        let group = begin(&table, ["andrewbrown", "bayko"], "first").await;
-        for text in ["second", "third"] {
-            let (uuid, sender) = (group.message.message_group_uuid, &group.message.sender);
-            let now = chrono::Utc::now();
-            table.create_message(uuid, sender, text, now).await.unwrap();
+        for other in ["bayko", "londo", "worf"] {
+            let group = begin(&table, ["andrewbrown", other], "first").await;
+            for text in ["second", "third"] {
+                let (uuid, sender) = (group.message.message_group_uuid, &group.message.sender);
+                let now = chrono::Utc::now();
+                table.create_message(uuid, sender, text, now).await.unwrap();
+            }
         }
         environment
     })
 }
 
-/// Moves a conversation to its newest message.
+fn each_of_three(environment: &TestEnvironment, check: impl FnMut(&Group)) {
+    let groups = Group::each(environment);
+    assert_eq!(groups.len(), 3);
+    groups.iter().for_each(check);
+}
+
+/// Moves conversations to their newest messages.
 pub fn apply<'a>(command: &'a [&'a str]) -> Change<'a> {
     Change {
         command,
         again: &["ddb", "stream", "drain"],
         prepare: Box::new(with_news),
         is_whole: Box::new(|environment| {
-            let group = Group::read(environment);
-            group.is_whole();
-            assert_eq!((group.items.len(), group.messages.len()), (2, 3));
+            each_of_three(environment, |group| {
+                group.is_whole();
+                assert_eq!((group.items.len(), group.messages.len()), (2, 3));
+            });
         }),
-        is_done: Box::new(|environment| Group::read(environment).is_complete(3)),
+        is_done: Box::new(|environment| {
+            each_of_three(environment, |group| group.is_complete(3));
+        }),
         at_once: AT_ONCE,
     }
 }

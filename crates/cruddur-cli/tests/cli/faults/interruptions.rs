@@ -90,7 +90,7 @@ fn follow(command: &[&str], check: impl Fn(&Output) + Sync) {
 /// From the first on, in the order in which they were written.
 fn shows_each_record_once(output: &Output) {
     let shown = String::from_utf8_lossy(&output.stdout);
-    let written = ["first", "first", "first", "second", "third"];
+    let written = ["first", "first", "first", "second", "third"].repeat(3);
     for (number, line) in shown.lines().enumerate() {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(record["new_image"]["message"], written[number], "{shown}");

@@ -1,6 +1,6 @@
 //! What the engines hold, asked without faults, and what may never be seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cruddur_core::ddb::seed;
 use postgres::{Client, NoTls};
@@ -18,6 +18,7 @@ pub fn items(environment: &TestEnvironment) -> Vec<Value> {
 }
 
 /// A message group in the table.
+#[derive(Default)]
 pub struct Group {
     /// One a participant.
     pub items: Vec<Value>,
@@ -31,6 +32,21 @@ impl Group {
             .into_iter()
             .partition(|item| item["pk"].as_str().unwrap().starts_with("GRP#"));
         Group { items, messages }
+    }
+
+    /// The groups that the table holds.
+    pub fn each(environment: &TestEnvironment) -> Vec<Group> {
+        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+        for item in items(environment) {
+            let uuid = item["pk"].as_str().unwrap().strip_prefix("MSG#");
+            let uuid = uuid.or(item["message_group_uuid"].as_str()).unwrap();
+            let group = groups.entry(uuid.to_owned()).or_default();
+            match item["message_group_uuid"] {
+                Value::Null => group.messages.push(item),
+                _ => group.items.push(item),
+            }
+        }
+        groups.into_values().collect()
     }
 
     /// Nothing is there twice, and nobody has the group alone.
