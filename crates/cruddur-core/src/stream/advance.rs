@@ -36,8 +36,8 @@ use plan::Plan;
 
 /// How many groups of two participants fill a transaction.
 pub(super) const TOGETHER: usize = MAX_ACTIONS / 4;
-/// How many groups are dealt with at once. Four requests keep a local server
-/// busy, and AWS takes many more.
+/// How many of them are read at once, or tried by themselves. Four requests keep
+/// a local server busy, and AWS takes many more.
 const AT_ONCE: usize = 4;
 /// How often a group is tried by itself before it is left to whoever asked.
 const MOVES: u32 = 12;
