@@ -204,6 +204,24 @@ async fn a_refresh_leaves_no_old_item_behind() {
 }
 
 #[tokio::test]
+async fn more_old_group_items_than_a_transaction_takes_are_removed() {
+    let table = table().await;
+    seed(&table, &options(NOON)).await.unwrap();
+    let items = all_items(&table).await;
+    let pk = format!("GRP#{}", people()[0].uuid);
+    let group = items.iter().find(|item| key(item).0 == pk).unwrap();
+    for minutes in 1..=130 {
+        let sk = to_key(at(NOON) - Duration::minutes(minutes));
+        let mut old = group.clone();
+        old.insert("sk".into(), aws_sdk_dynamodb::types::AttributeValue::S(sk));
+        put(&table, old).await;
+    }
+    let healed = seed(&table, &options(NOON)).await.unwrap();
+    assert_eq!(healed.deleted, 130);
+    assert_stands(&table, NOON, 0, (NOON, &last_line())).await;
+}
+
+#[tokio::test]
 async fn a_refresh_cut_short_is_healed_by_either_command() {
     for end in [LATER, "2026-05-03T01:02:03Z"] {
         for calls in 3..12 {

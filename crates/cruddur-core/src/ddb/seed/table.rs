@@ -13,7 +13,7 @@ use crate::ddb::item::{
     GROUP_PREFIX, Item, MESSAGE_PREFIX, Person, group_pk, message_pk, string, text,
 };
 use crate::ddb::json::Attributes;
-use crate::ddb::transaction::{Actions, Condition};
+use crate::ddb::transaction::{Actions, Condition, MAX_ACTIONS};
 use crate::time;
 use crate::{Error, Result};
 
@@ -150,7 +150,8 @@ impl Table {
     }
 
     /// Puts a group item and takes away the old ones in one transaction, so that
-    /// nobody ever sees two of them, or none. `false` where somebody moved one of
+    /// nobody ever sees two of them, or none; those of which there are more than a
+    /// transaction takes go in the next. `false` where somebody moved one of
     /// them meanwhile, who knows of a later message, or another group's item has
     /// come to stand at the same key.
     async fn move_group(
@@ -170,22 +171,25 @@ impl Table {
             let key: Item = key.map(|(name, text)| (name.into(), string(text))).into();
             actions.delete(self, &key, Condition::unchanged(&key));
         }
-        let request = self
-            .client
-            .transact_write_items()
-            .set_return_consumed_capacity(self.counts_capacity(write.max_capacity))
-            .set_transact_items(Some(actions.into_items()));
-        match request.send().await {
-            Ok(output) => {
-                let units = output.consumed_capacity().iter();
-                seeded.consumed_capacity += units.filter_map(|c| c.capacity_units).sum::<f64>();
-                seeded.written += u64::from(moved.put.is_some());
-                seeded.deleted += moved.delete.len() as u64;
-                Ok(true)
-            }
-            Err(error) if aws::code_of(&error) == Some("TransactionCanceledException") => Ok(false),
-            Err(error) => Err(self.error(error)),
+        for actions in actions.into_items().chunks(MAX_ACTIONS) {
+            let request = self
+                .client
+                .transact_write_items()
+                .set_return_consumed_capacity(self.counts_capacity(write.max_capacity))
+                .set_transact_items(Some(actions.to_vec()));
+            let output = match request.send().await {
+                Ok(output) => output,
+                Err(error) if aws::code_of(&error) == Some("TransactionCanceledException") => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(self.error(error)),
+            };
+            let units = output.consumed_capacity().iter();
+            seeded.consumed_capacity += units.filter_map(|c| c.capacity_units).sum::<f64>();
         }
+        seeded.written += u64::from(moved.put.is_some());
+        seeded.deleted += moved.delete.len() as u64;
+        Ok(true)
     }
 
     /// Whether the table holds anything but these message groups, found at the
