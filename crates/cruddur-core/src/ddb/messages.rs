@@ -15,7 +15,7 @@ use super::item::{Item, Message, MessageGroup, Person, string};
 use super::json::Attributes;
 use super::limits::{MAX_ITEM_SIZE, item_size};
 use super::transaction::{Actions, Condition, Outcome, Resent};
-use crate::stream::{Newest, advance};
+use crate::stream::{self, Newest};
 use crate::{Error, Result, time};
 
 /// How often a key that is taken is left for the next microsecond. Two writers
@@ -258,7 +258,9 @@ impl Table {
                 sender: Some(message.sender.uuid.clone()),
             };
             // What cannot be done now, pattern E does with either message.
-            for advanced in advance(self, &[newest]).await {
+            let groups = [newest];
+            let planned = stream::plan(self, &groups).await;
+            for advanced in planned.carry_out(self).await {
                 advanced?;
             }
         }

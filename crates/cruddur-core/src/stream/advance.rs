@@ -70,32 +70,47 @@ pub(crate) enum Advance {
     Contended,
 }
 
-/// Brings every participant's item of each group to its newest message. No group
-/// may be there twice. Says what became of each, in their order.
-pub(crate) async fn advance(table: &Table, groups: &[Newest]) -> Vec<Result<Advance>> {
-    let mut plans: Vec<Result<Option<Plan>>> = stream::iter(groups)
+/// Finds out what each group needs, going by the index. No group may be there
+/// twice.
+pub(crate) async fn plan<'a>(table: &'a Table, groups: &'a [Newest]) -> Planned<'a> {
+    let plans = stream::iter(groups)
         .map(|newest| by_index(table, newest))
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    let mut actions = Actions::default();
-    for plan in plans.iter_mut().flatten().flatten() {
-        actions.append(&mut plan.actions);
+        .buffered(AT_ONCE);
+    Planned {
+        groups,
+        plans: plans.collect().await,
     }
-    let written = &together(table, actions).await;
-    stream::iter(groups.iter().zip(plans))
-        .map(|(newest, plan)| async move {
-            match plan? {
-                Some(plan) if plan.moved == 0 => Ok(Advance::Unchanged),
-                Some(plan) if *written.as_ref().map_err(Error::clone)? && !plan.cut => {
-                    Ok(Advance::Moved(plan.moved))
+}
+
+/// What groups need, or why nobody knows; `None` where nobody takes part in one.
+pub(crate) struct Planned<'a> {
+    groups: &'a [Newest],
+    plans: Vec<Result<Option<Plan<'a>>>>,
+}
+
+impl Planned<'_> {
+    /// Brings every participant's item of each group to its newest message. Says
+    /// what became of each group, in their order.
+    pub(crate) async fn carry_out(mut self, table: &Table) -> Vec<Result<Advance>> {
+        let mut actions = Actions::default();
+        for plan in self.plans.iter_mut().flatten().flatten() {
+            actions.append(&mut plan.actions);
+        }
+        let written = &together(table, actions).await;
+        stream::iter(self.groups.iter().zip(self.plans))
+            .map(|(newest, plan)| async move {
+                match plan? {
+                    Some(plan) if plan.moved == 0 => Ok(Advance::Unchanged),
+                    Some(plan) if *written.as_ref().map_err(Error::clone)? && !plan.cut => {
+                        Ok(Advance::Moved(plan.moved))
+                    }
+                    _ => alone(table, newest).await,
                 }
-                _ => alone(table, newest).await,
-            }
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await
+    }
 }
 
 /// What a group needs, going by the index; `None` where nobody takes part.

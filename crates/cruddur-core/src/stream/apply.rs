@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use serde::Serialize;
 
-use super::advance::{Advance, Newest, TOGETHER, advance};
+use super::advance::{self, Advance, Newest, TOGETHER};
 use super::record::{Change, ChangeKind, StreamRecord};
 use crate::ddb::Table;
 use crate::ddb::item::{Item, MESSAGE_PREFIX, text};
 use crate::{Error, time};
 
-/// How many transactions are put together, or sent, at once: while a server is
-/// busy with one, the next are made.
-const AT_ONCE: usize = 4;
+/// How many transactions are put together at once, and how many are sent. With
+/// more, DynamoDB Local lets them wait for each other until it gives one up.
+const AT_ONCE: usize = 2;
 
 /// What became of a batch of records.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -90,7 +90,9 @@ pub async fn apply(table: &Table, records: &[StreamRecord]) -> Applied {
     let (numbers, newest): (Vec<_>, Vec<_>) =
         newest_by_group(records, &mut applied).into_values().unzip();
     let mut advanced = futures_util::stream::iter(newest.chunks(TOGETHER))
-        .map(|groups| advance(table, groups))
+        .map(|groups| advance::plan(table, groups))
+        .buffered(AT_ONCE)
+        .map(|planned| planned.carry_out(table))
         .buffered(AT_ONCE);
     let mut targets = newest.iter().zip(numbers);
     while let Some(results) = advanced.next().await {

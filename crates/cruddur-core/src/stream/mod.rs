@@ -14,7 +14,7 @@ mod follow;
 mod reader;
 mod record;
 
-pub(crate) use advance::{Newest, advance};
+pub(crate) use advance::{Newest, plan};
 pub use apply::{Applied, Failure, MovedGroup, apply};
 pub use checkpoint::{Checkpoint, Position};
 pub use client::Streams;
