@@ -128,8 +128,8 @@ class Setting:
         command = [self.tools.limit, server.address, *map(str, words)]
         return Way(name, command, self.env, seconds=float, **options)
 
-    def replay(self, server, calls, **options):
-        return self.limit(server, "replay", CONNECTIONS, calls, **options)
+    def replay(self, server, calls, connections=CONNECTIONS, **options):
+        return self.limit(server, "replay", connections, calls, **options)
 
     def peer(self, name, server, script, *words, **options):
         command = [self.tools.python, str(PEERS / script), *map(str, words)]
