@@ -13,9 +13,12 @@ use crate::ddb::Table;
 use crate::ddb::item::{Item, MESSAGE_PREFIX, text};
 use crate::{Error, time};
 
-/// How many transactions are put together at once, and how many are sent. With
-/// more, DynamoDB Local lets them wait for each other until it gives one up.
-const AT_ONCE: usize = 2;
+/// How many transactions are put together at once: with fewer, the embedded
+/// engine waits for the next.
+const PLANNED: usize = 4;
+/// How many are sent at once: of more, DynamoDB Local gives one up that waits for
+/// the others.
+const SENT: usize = 2;
 
 /// What became of a batch of records.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -91,9 +94,9 @@ pub async fn apply(table: &Table, records: &[StreamRecord]) -> Applied {
         newest_by_group(records, &mut applied).into_values().unzip();
     let mut advanced = futures_util::stream::iter(newest.chunks(TOGETHER))
         .map(|groups| advance::plan(table, groups))
-        .buffered(AT_ONCE)
+        .buffered(PLANNED)
         .map(|planned| planned.carry_out(table))
-        .buffered(AT_ONCE);
+        .buffered(SENT);
     let mut targets = newest.iter().zip(numbers);
     while let Some(results) = advanced.next().await {
         for (result, (newest, number)) in results.into_iter().zip(targets.by_ref()) {
