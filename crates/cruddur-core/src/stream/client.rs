@@ -197,7 +197,8 @@ impl Streams {
             .map_err(|error| self.unread(error))?;
         let records = match records.take() {
             Some(records) => records.text().and_then(event::records),
-            None => Ok(Vec::new()),
+            None if answer.records().is_empty() => Ok(Vec::new()),
+            None => Err("its records cannot be told from the rest".to_owned()),
         };
         Ok(Page {
             records: records.map_err(|cause| Unread::Failed(self.unreadable(cause)))?,
