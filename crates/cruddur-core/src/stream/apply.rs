@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::advance::{self, Advance, Newest, TOGETHER};
@@ -92,16 +92,16 @@ pub async fn apply(table: &Table, records: &[StreamRecord]) -> Applied {
     let mut applied = Applied::default();
     let (numbers, newest): (Vec<_>, Vec<_>) =
         newest_by_group(records, &mut applied).into_values().unzip();
-    let mut advanced = futures_util::stream::iter(newest.chunks(TOGETHER))
+    let mut advanced = stream::iter(newest.chunks(TOGETHER))
         .map(|groups| advance::plan(table, groups))
         .buffered(PLANNED)
         .map(|planned| planned.carry_out(table))
-        .buffered(SENT);
-    let mut targets = newest.iter().zip(numbers);
-    while let Some(results) = advanced.next().await {
-        for (result, (newest, number)) in results.into_iter().zip(targets.by_ref()) {
-            applied.add(table, newest, number, result);
-        }
+        .buffered(SENT)
+        .map(stream::iter)
+        .flatten()
+        .zip(stream::iter(newest.iter().zip(numbers)));
+    while let Some((result, (newest, number))) = advanced.next().await {
+        applied.add(table, newest, number, result);
     }
     applied.failures.sort_by(|a, b| {
         let place = |f: &Failure| (f.sequence_number.len(), f.sequence_number.clone());
@@ -137,8 +137,7 @@ fn newest_by_group(
     groups
 }
 
-/// The message that a change inserts; `None` where it is
-/// another change.
+/// The message that a change inserts; `None` where it is another change.
 fn message_of(change: &Change) -> Result<Option<Newest>, &'static str> {
     let item = change.new_image.as_ref().unwrap_or(&change.keys);
     let group = text(item, "pk").and_then(|pk| pk.strip_prefix(MESSAGE_PREFIX));
