@@ -310,6 +310,15 @@ pub(crate) fn repeats_itself(service: Service, at: &str) -> Error {
     }
 }
 
+/// Says that a service's answer is not what it should be.
+pub(crate) fn unreadable(service: Service, at: &str, cause: &str) -> Error {
+    Error::WrongServer {
+        service,
+        at: at.to_owned(),
+        cause: format!("its answer cannot be read: {cause}"),
+    }
+}
+
 /// The name of the exception with which the service answered, if it did.
 pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
     error.as_service_error().and_then(|error| error.code())

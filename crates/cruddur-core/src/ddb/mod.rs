@@ -111,15 +111,10 @@ impl Table {
 impl Table {
     /// Says that an answer was well formed and held nothing of what it should.
     pub(crate) fn empty_answer(&self) -> crate::Error {
-        self.wrong_server("its answer is empty".to_owned())
-    }
-
-    /// Says what no DynamoDB would answer.
-    pub(crate) fn wrong_server(&self, cause: String) -> crate::Error {
         crate::Error::WrongServer {
             service: Service::DynamoDb,
             at: self.at.clone(),
-            cause,
+            cause: "its answer is empty".to_owned(),
         }
     }
 

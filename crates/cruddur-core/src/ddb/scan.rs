@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::Table;
 use super::json::{self, Attributes};
-use crate::{Error, Result};
+use crate::{Error, Result, Service, aws};
 use segment::{Segment, Shared};
 
 /// How many items are asked for to see whether there are more, and which engine
@@ -86,7 +86,7 @@ impl Table {
         };
         let shared = Arc::new(Shared::new(self, options));
         let segment = |number, segments| Segment::new(&shared, number, segments).next();
-        let unreadable = |cause| self.wrong_server(format!("its answer cannot be read: {cause}"));
+        let unreadable = |cause: String| aws::unreadable(Service::DynamoDb, &self.at, &cause);
         let mut scanned = Scanned::default();
         let mut first = None;
         if options.segments.is_none() && segments > 1 {

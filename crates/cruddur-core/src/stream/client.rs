@@ -200,8 +200,12 @@ impl Streams {
             None if answer.records().is_empty() => Ok(Vec::new()),
             None => Err("its records cannot be told from the rest".to_owned()),
         };
+        let records = records.map_err(|cause| {
+            let service = Service::DynamoDbStreams;
+            Unread::Failed(aws::unreadable(service, &self.at, &cause))
+        });
         Ok(Page {
-            records: records.map_err(|cause| Unread::Failed(self.unreadable(cause)))?,
+            records: records?,
             next: answer.next_shard_iterator,
         })
     }
@@ -221,14 +225,6 @@ impl Streams {
                 Unread::Stale(self.error(error))
             }
             _ => Unread::Failed(self.error(error)),
-        }
-    }
-
-    fn unreadable(&self, cause: String) -> Error {
-        Error::WrongServer {
-            service: Service::DynamoDbStreams,
-            at: self.at.clone(),
-            cause: format!("its answer cannot be read: {cause}"),
         }
     }
 
