@@ -274,3 +274,27 @@ async fn no_more_units_a_second_are_consumed_than_allowed() {
     let paid = written.consumed_capacity - 4.0 * 25.0;
     assert!(paid / seconds <= 200.0, "{written:?} in {seconds} s");
 }
+
+#[tokio::test]
+async fn a_pace_leaves_nothing_out() {
+    let mut repeated = numbered(10);
+    repeated[1] = repeated[0].clone();
+    let text = "x".repeat(60_000);
+    let large: Vec<_> = (0..150)
+        .map(|n| item("MSG#1", &format!("{n:03}"), &text))
+        .collect();
+    for (items, units) in [(repeated, 40.0), (large, 6_000.0)] {
+        let options = WriteOptions {
+            max_capacity: Some(units),
+            ..WriteOptions::default()
+        };
+        let table = plain_table().await;
+        let written = table
+            .write_all(stream::iter(puts(&items)), &options, &mut |_| {})
+            .await;
+        assert_eq!(written.written, items.len() as u64, "{written:?}");
+        assert_eq!(written.unwritten, 0, "{written:?}");
+        let keys: HashSet<_> = items.iter().map(key).collect();
+        assert_eq!(all_items(&table).await.len(), keys.len());
+    }
+}

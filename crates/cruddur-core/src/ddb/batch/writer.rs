@@ -144,8 +144,13 @@ impl<'a> Writer<'a> {
     }
 
     fn has_unsent(&self) -> bool {
-        !self.is_stopped()
-            && (!self.again.is_empty() || !self.alone.is_empty() || !self.filling.is_empty())
+        !self.is_stopped() && self.unsent().next().is_some()
+    }
+
+    /// What was taken from the source and is in no call.
+    fn unsent(&self) -> impl Iterator<Item = &Request> {
+        let waiting = self.again.iter().chain(&self.alone).chain(&self.filling);
+        waiting.chain(&self.held)
     }
 
     /// Whether another request can be taken from the source.
@@ -335,8 +340,8 @@ impl<'a> Writer<'a> {
     }
 
     fn finish(mut self) -> Written {
-        let left = self.again.iter().chain(&self.alone).chain(&self.filling);
-        let tags: Vec<u64> = left.chain(&self.held).map(|request| request.tag).collect();
+        debug_assert!(!self.has_unsent(), "it ended without a reason");
+        let tags: Vec<u64> = self.unsent().map(|request| request.tag).collect();
         self.result.unwritten = tags.len() as u64;
         self.result.first_unwritten = tags.into_iter().min();
         self.result
