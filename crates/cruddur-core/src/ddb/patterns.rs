@@ -233,8 +233,10 @@ fn sort_key_condition(window: &Window) -> Option<(&'static str, HashMap<String, 
 pub fn parse_before(text: &str) -> Result<String> {
     let time = time::parse_given(text)?;
     let key = time::to_key(time);
-    let as_it_stands =
-        text.len() == key.len() && text.is_char_boundary(26) && text[..26].contains('.');
+    // A time may also be given with a space in it, as Python prints one: it would
+    // come before every key of its day.
+    let bytes = text.as_bytes();
+    let as_it_stands = bytes.len() == key.len() && bytes[10] == b'T' && bytes[19] == b'.';
     Ok(if as_it_stands { text.to_owned() } else { key })
 }
 
@@ -267,10 +269,22 @@ mod tests {
         ] {
             assert_eq!(parse_before(key).unwrap(), key);
         }
-        assert_eq!(
-            parse_before("2023-03-24T05:45:01-04:00").unwrap(),
-            "2023-03-24T09:45:01.000000+00:00"
-        );
+        for (given, key) in [
+            (
+                "2023-03-24T05:45:01-04:00",
+                "2023-03-24T09:45:01.000000+00:00",
+            ),
+            (
+                "2023-03-24 09:45:01.561513+00:00",
+                "2023-03-24T09:45:01.561513+00:00",
+            ),
+            (
+                "2023-03-24t09:45:01.561513+00:00",
+                "2023-03-24T09:45:01.561513+00:00",
+            ),
+        ] {
+            assert_eq!(parse_before(given).unwrap(), key);
+        }
         assert!(parse_before("yesterday").is_err());
     }
 
