@@ -203,9 +203,9 @@ impl<'a, S: Sink> Follower<'a, S> {
     }
 
     /// Applies what was read, then takes note of it. Says whether there was
-    /// anything.
-    async fn deal_with(&mut self, sweep: Sweep) -> Result<bool> {
-        if sweep.replaced {
+    /// anything, or a shard came to its end, behind which there may be more.
+    async fn deal_with(&mut self, mut sweep: Sweep) -> Result<bool> {
+        if std::mem::take(&mut sweep.replaced) {
             self.sink.notice(Notice::Replaced);
         }
         let found = !sweep.records.is_empty();
@@ -223,10 +223,11 @@ impl<'a, S: Sink> Follower<'a, S> {
             }
             self.sink.batch(&sweep.records, &applied)?;
         }
-        if self.reader.commit(sweep).await? && self.table.is_some() {
+        let moved = self.reader.commit(sweep).await?;
+        if moved && self.table.is_some() {
             self.sink.checkpoint(self.reader.checkpoint())?;
         }
-        Ok(found)
+        Ok(found || moved)
     }
 }
 

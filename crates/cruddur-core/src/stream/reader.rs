@@ -113,7 +113,13 @@ impl<'a> Reader<'a> {
                 }
                 Err(unread) => {
                     sweep.complete = false;
-                    sweep.replaced |= self.recover(&shard, unread).await?;
+                    if self.recover(&shard, unread).await? {
+                        // The other pages are of the stream before this one.
+                        return Ok(Sweep {
+                            replaced: true,
+                            ..Sweep::default()
+                        });
+                    }
                 }
             }
         }

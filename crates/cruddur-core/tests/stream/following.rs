@@ -304,6 +304,44 @@ async fn a_parent_is_read_to_its_end_before_its_child() {
     );
 }
 
+/// What a table nobody has written to for a day has: AWS begins a new shard every
+/// few hours, and each takes a round, since its parent has to be read before it.
+#[tokio::test]
+async fn draining_goes_through_a_long_line_of_empty_shards() {
+    const LINE: usize = 12;
+    let proxy = Proxy::start(engine(), |call| {
+        let line = (0..LINE).map(|n| match n {
+            0 => json!({"ShardId": "shard-0"}),
+            n => json!({"ShardId": format!("shard-{n}"),
+                "ParentShardId": format!("shard-{}", n - 1)}),
+        });
+        let last = format!("shard-{}/start", LINE - 1);
+        let answer = match call.operation.as_str() {
+            "DescribeStream" => json!({"StreamDescription": {"Shards": line.collect::<Vec<_>>()}}),
+            "GetRecords" => match call.body["ShardIterator"].as_str() {
+                Some(iterator) if iterator == last => json!({
+                    "Records": [{"eventName": "INSERT", "dynamodb": {
+                        "SequenceNumber": "000000000000000000001",
+                        "Keys": {"pk": {"S": "at last"}, "sk": {"S": "x"}},
+                    }}],
+                    "NextShardIterator": "idle",
+                }),
+                Some("idle") => json!({"Records": [], "NextShardIterator": "idle"}),
+                _ => json!({"Records": []}),
+            },
+            _ => match shards(call) {
+                Some(answer) => answer,
+                None => return Action::Forward,
+            },
+        };
+        Action::Answer(200, answer)
+    })
+    .await;
+    let table = table_at(&proxy.url, "t").await;
+    let log = drained(&table, &proxy.url, None).await;
+    assert_eq!(names(&log), ["at last"]);
+}
+
 #[tokio::test]
 async fn shards_that_lead_back_to_themselves_are_no_list() {
     let proxy = Proxy::start(engine(), |call| match shards(call) {
