@@ -1,11 +1,11 @@
-use std::io::{BufReader, Cursor, Write as _};
+use std::io::{BufReader, Cursor, Read, Write as _};
 
 use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::import::{ImportOptions, Imported, OnError};
 use cruddur_core::ddb::json::{parse_typed, write_typed};
 
-use crate::dynamodb::{all_items, endpoint, no_table, plain_table, table_at};
+use crate::dynamodb::{all_items, endpoint, key, no_table, plain_table, table_at};
 use crate::fault_proxy::{Fault, FaultProxy};
 
 fn options(on_error: OnError) -> ImportOptions {
@@ -176,6 +176,62 @@ async fn nothing_is_lost_when_the_table_is_busy() {
     let imported = imported.into_result("-", OnError::Stop).unwrap();
     assert_eq!(imported.written, 600);
     assert_eq!(all_items(&table).await.len(), 600);
+}
+
+#[tokio::test]
+async fn where_to_go_on_is_before_all_that_is_not_written() {
+    let table = plain_table().await;
+    // Half of the first call waits to be sent again when a line of another is
+    // refused.
+    let proxy = FaultProxy::start(endpoint(), |n, _| match n {
+        0 => Fault::HandBack(2),
+        1 | 6.. => Fault::Exception("ValidationException"),
+        _ => Fault::None,
+    })
+    .await;
+    let through_proxy = table_at(&proxy.url, table.name()).await;
+    let imported = import(&through_proxy, lines(1..101), OnError::Stop).await;
+    assert!(imported.bad_total > 0, "{imported:?}");
+    let error = imported.into_result("-", OnError::Stop).unwrap_err();
+    let Error::Partial { not_done, .. } = error else {
+        panic!("{error}");
+    };
+    let line = not_done[0].strip_prefix("- from line ");
+    let line = line.and_then(|line| line.strip_suffix(" on")).unwrap();
+    let line: usize = line.parse().unwrap();
+    let written = all_items(&table).await;
+    let first = (1..).find(|n| {
+        let sk = format!("{n:06}");
+        !written.iter().any(|item| key(item).1 == sk)
+    });
+    assert_eq!(first, Some(line), "{not_done:?}");
+}
+
+/// A disk that fails.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("the disk fails"))
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_on_is_one_more_line() {
+    let table = plain_table().await;
+    for dry_run in [true, false] {
+        for count in [0, 3] {
+            let source = BufReader::new(Cursor::new(lines(0..count)).chain(Broken));
+            let options = ImportOptions {
+                dry_run,
+                ..ImportOptions::default()
+            };
+            let imported = table.import(source, &options, &mut |_| {}).await;
+            let count = count as u64;
+            assert_eq!((imported.read, imported.written), (count + 1, count));
+            assert_eq!(imported.bad[0].line, count + 1);
+        }
+    }
 }
 
 #[tokio::test]

@@ -166,12 +166,15 @@ impl Imported {
             if self.written == 0 {
                 return Err(cause);
             }
+            // Lines before it may wait to be sent again.
+            let unwritten = self.first_unwritten.unwrap_or(first.line);
+            let line = unwritten.min(first.line);
             return Err(Error::Partial {
                 message: format!(
                     "{cause}; items before it that are written: {}",
                     self.written
                 ),
-                not_done: vec![format!("{file} from line {} on", first.line)],
+                not_done: vec![format!("{file} from line {line} on")],
             });
         }
         let mut not_done: Vec<_> = self

@@ -22,6 +22,7 @@ const MAX_LINE: u64 = 4 * 1024 * 1024;
 /// What the reader saw.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
+    /// All lines but blank ones, and what could not be read of one.
     pub read: u64,
     pub bad: Vec<BadLine>,
     pub bad_total: u64,
@@ -63,6 +64,7 @@ impl<R: BufRead> Reader<R> {
         loop {
             match self.next() {
                 Ok(Some(request)) => {
+                    self.reading.read += 1;
                     bytes += self.buffer.len();
                     chunk.push(request);
                 }
@@ -90,6 +92,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn note(&mut self, message: String) {
+        self.reading.read += 1;
         self.reading.bad_total += 1;
         if self.reading.bad.len() < KEPT_BAD_LINES {
             self.reading.bad.push(BadLine {
@@ -109,7 +112,6 @@ impl<R: BufRead> Reader<R> {
                 break;
             }
         }
-        self.reading.read += 1;
         let text = std::str::from_utf8(&self.buffer).map_err(|error| {
             Bad::line(format!(
                 "it is not UTF-8 from byte {} on",
@@ -133,13 +135,11 @@ impl<R: BufRead> Reader<R> {
             .read_until(b'\n', &mut self.buffer)
             .map_err(|error| Bad::end(format!("it cannot be read: {error}")))?;
         if self.line == 1 && self.buffer.starts_with(&[0x1f, 0x8b]) {
-            self.reading.read += 1;
             return Err(Bad::end(
                 "the file is compressed; pipe it through `gunzip -c`".to_owned(),
             ));
         }
         if read as u64 > MAX_LINE && self.buffer.last() != Some(&b'\n') {
-            self.reading.read += 1;
             self.skip_line()
                 .map_err(|error| Bad::end(format!("it cannot be read: {error}")))?;
             return Err(Bad::line(format!(
