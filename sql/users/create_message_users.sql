@@ -1,7 +1,11 @@
 -- The two people of a new message, each by handle or by Cognito id.
 -- $1, $2: the sender's handle, or Cognito id
 -- $3, $4: the receiver's handle, or Cognito id
-select wanted.kind, users.uuid, users.display_name, users.handle
+select
+  wanted.kind,
+  users.uuid,
+  coalesce(users.display_name, '') as display_name,
+  coalesce(users.handle, '') as handle
 from (
   values ('sender', $1::text, $2::text), ('receiver', $3::text, $4::text)
 ) as wanted (kind, handle, cognito_user_id)

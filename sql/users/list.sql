@@ -1,12 +1,13 @@
--- Users, all of them or the one with a handle.
+-- Users, all of them or the one with a handle. Tables of older versions take
+-- rows that lack something.
 -- $1: the handle, or null
 select
   users.uuid,
-  users.handle,
-  users.display_name,
-  users.email,
-  users.cognito_user_id,
-  users.created_at
+  coalesce(users.handle, '') as handle,
+  coalesce(users.display_name, '') as display_name,
+  coalesce(users.email, '') as email,
+  coalesce(users.cognito_user_id, '') as cognito_user_id,
+  case when isfinite(users.created_at) then users.created_at::timestamp end as created_at
 from public.users
 where $1::text is null or users.handle = $1
 order by users.handle;

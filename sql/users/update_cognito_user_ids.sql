@@ -18,7 +18,7 @@ changed as (
 )
 select
   coalesce(users.handle, pool.handle) as handle,
-  users.handle is not null as here,
+  users.uuid is not null as here,
   users.cognito_user_id as before,
   pool.sub as after
 from pool

@@ -23,7 +23,8 @@ pub enum Outcome {
     Unchanged,
     /// The pool has a user with this handle, and this database has not.
     NoSuchHandleHere,
-    /// This database has a user with this handle, and the pool has not.
+    /// This database has a user with this handle, or with none, and the pool has
+    /// not.
     NoSuchHandleThere,
     /// The pool's user has no `preferred_username`, so nobody knows who it is.
     NoHandleThere,
@@ -126,18 +127,20 @@ impl Pool {
     /// What a row of the database says; nothing of a user here whom the pool has
     /// among the others.
     fn matched(&self, row: &Row) -> Option<Matched> {
-        let handle: String = row.get("handle");
+        let handle: Option<String> = row.get("handle");
         let before: Option<String> = row.get("before");
         let after: Option<String> = row.get("after");
         let outcome = match (row.get("here"), &after) {
             (false, _) => Outcome::NoSuchHandleHere,
-            (true, None) if self.unusable.contains(&handle) => return None,
+            (true, None) if handle.as_ref().is_some_and(|h| self.unusable.contains(h)) => {
+                return None;
+            }
             (true, None) => Outcome::NoSuchHandleThere,
             (true, Some(_)) if before == after => Outcome::Unchanged,
             (true, Some(_)) => Outcome::Changed,
         };
         Some(Matched {
-            handle: Some(handle),
+            handle,
             outcome,
             before,
             after,

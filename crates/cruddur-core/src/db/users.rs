@@ -25,8 +25,8 @@ pub struct User {
     pub email: String,
     /// The pool's `sub`, or `MOCK` until that is known.
     pub cognito_user_id: String,
-    /// When the user was made.
-    pub created_at: DateTime<Utc>,
+    /// When the user was made, where that is known.
+    pub created_at: Option<DateTime<Utc>>,
 }
 
 /// How a user is known.
@@ -198,7 +198,9 @@ fn user(row: &Row) -> User {
         display_name: row.get("display_name"),
         email: row.get("email"),
         cognito_user_id: row.get("cognito_user_id"),
-        created_at: row.get::<_, NaiveDateTime>("created_at").and_utc(),
+        created_at: row
+            .get::<_, Option<NaiveDateTime>>("created_at")
+            .map(|at| at.and_utc()),
     }
 }
 

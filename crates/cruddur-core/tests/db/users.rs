@@ -190,6 +190,58 @@ async fn every_user_of_pool_and_database_has_a_result() {
     assert_eq!(none.len(), 5);
 }
 
+/// The tables of many a Cruddur have no `not null`.
+#[tokio::test]
+async fn rows_that_lack_something_are_read_like_others() {
+    let database = empty().await;
+    sql(
+        &database,
+        "create table users (uuid uuid primary key default gen_random_uuid(),
+           display_name text, handle text, cognito_user_id text, created_at timestamptz);
+         insert into users (display_name, handle, created_at)
+         values (null, 'bayko', null), ('No handle', null, 'infinity'),
+                ('Londo', 'londo', '2023-03-24 09:45:01+01')",
+    )
+    .await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    let users = database.users(None).await.unwrap();
+    let times = users
+        .iter()
+        .map(|user| user.created_at.map(|at| at.to_rfc3339()));
+    let times: Vec<_> = times.collect();
+    assert_eq!(
+        times,
+        [None, Some("2023-03-24T08:45:01+00:00".to_owned()), None]
+    );
+    assert_eq!(users[0].handle, "bayko");
+    assert_eq!(
+        (users[2].handle.as_str(), users[2].display_name.as_str()),
+        ("", "No handle")
+    );
+    let bayko = database.person_by_handle("bayko").await.unwrap();
+    assert_eq!(bayko.display_name, "");
+    let who = |handle: &str| Who::Handle(handle.to_owned());
+    let people = database
+        .sender_and_receiver(&who("bayko"), &who("londo"))
+        .await;
+    assert_eq!(people.unwrap().0, bayko);
+
+    let pool = [pool_user(Some("bayko"), "sub-b")];
+    let written = database.update_cognito_ids(&pool, false).await.unwrap();
+    let found: Vec<_> = written
+        .iter()
+        .map(|m| (m.handle.as_deref(), m.outcome))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Some("bayko"), Outcome::Changed),
+            (Some("londo"), Outcome::NoSuchHandleThere),
+            (None, Outcome::NoSuchHandleThere),
+        ]
+    );
+}
+
 #[tokio::test]
 async fn ten_thousand_users_are_one_statement() {
     let database = seeded().await;
