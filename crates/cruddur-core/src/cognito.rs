@@ -1,20 +1,19 @@
 //! The user pool.
 
 mod add;
+mod user;
 
 use std::collections::HashSet;
 
 use aws_sdk_cognitoidentityprovider::error::SdkError;
-use aws_sdk_cognitoidentityprovider::operation::list_users::ListUsersOutput;
-use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
 use aws_sdk_cognitoidentityprovider::{Client, Config};
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::future;
-use serde::Serialize;
 
-use crate::aws::{self, Connection, ServerClock};
+use crate::aws::{self, Aside, Connection, List, ServerClock};
 use crate::target::Target;
 use crate::{Error, Result, Service};
+pub use user::PoolUser;
 
 /// The most that Cognito hands out at a time.
 const PAGE: i32 = 60;
@@ -27,24 +26,12 @@ pub struct Pool {
     at: String,
 }
 
-/// A user of a pool. A pool has the attributes that its owner chose, so any of
-/// them can be missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PoolUser {
-    /// `preferred_username`, which is the handle in Cruddur.
-    pub handle: Option<String>,
-    /// The id that tokens carry.
-    pub sub: Option<String>,
-    /// The address.
-    pub email: Option<String>,
-    /// What the pool itself calls the user.
-    pub username: String,
-    /// `CONFIRMED`, `UNCONFIRMED` and so on.
-    pub status: Option<String>,
-    /// Whether the user may sign in.
-    pub enabled: bool,
-    /// When the user signed up.
-    pub created: Option<DateTime<Utc>>,
+/// What one request gave.
+struct Page {
+    /// Not read yet.
+    users: List,
+    /// That of the next one.
+    token: Option<String>,
 }
 
 impl Pool {
@@ -153,12 +140,13 @@ impl Pool {
         let mut seen = HashSet::new();
         let mut page = Some(self.page(None).await?);
         while let Some(this) = page {
-            let next = self.next_page(this.pagination_token, &mut seen);
-            // It is on its way while this one is dealt with: its request leaves when
-            // the connection has had its turn.
+            let next = self.next_page(this.token, &mut seen);
+            // It is on its way while this one is read: its request leaves when the
+            // connection has had its turn.
             let taken = async {
                 tokio::task::yield_now().await;
-                take(this.users.iter().flatten().map(pool_user).collect())
+                let users = this.users.text().and_then(user::parse);
+                take(users.map_err(|cause| self.unreadable(&cause))?)
             };
             let (next, taken) = future::join(next, taken).await;
             taken?;
@@ -172,7 +160,7 @@ impl Pool {
         &self,
         token: Option<String>,
         seen: &mut HashSet<String>,
-    ) -> Result<Option<ListUsersOutput>> {
+    ) -> Result<Option<Page>> {
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             return Ok(None);
         };
@@ -182,10 +170,30 @@ impl Pool {
         self.page(Some(token)).await.map(Some)
     }
 
-    async fn page(&self, token: Option<String>) -> Result<ListUsersOutput> {
-        let request = self.client.list_users().user_pool_id(&self.id);
-        let request = request.limit(PAGE).set_pagination_token(token);
-        request.send().await.map_err(|error| self.error(error))
+    async fn page(&self, token: Option<String>) -> Result<Page> {
+        let users = Aside::new("Users");
+        let answer = self
+            .client
+            .list_users()
+            .user_pool_id(&self.id)
+            .limit(PAGE)
+            .set_pagination_token(token)
+            .customize()
+            .interceptor(users.clone())
+            .send()
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(Page {
+            // Even an empty page has a list.
+            users: users
+                .take()
+                .ok_or_else(|| self.unreadable("it has no list of users"))?,
+            token: answer.pagination_token,
+        })
+    }
+
+    fn unreadable(&self, cause: &str) -> Error {
+        aws::unreadable(Service::Cognito, &self.at, cause)
     }
 
     fn error<E>(&self, error: SdkError<E, aws::HttpResponse>) -> Error
@@ -205,28 +213,4 @@ impl Pool {
             _ => aws::error(Service::Cognito, &self.at, error),
         }
     }
-}
-
-fn pool_user(user: &UserType) -> PoolUser {
-    let created = user.user_create_date();
-    let created = created.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
-    PoolUser {
-        handle: attribute(user.attributes(), "preferred_username"),
-        sub: attribute(user.attributes(), "sub"),
-        email: attribute(user.attributes(), "email"),
-        username: user.username().unwrap_or_default().to_owned(),
-        status: user.user_status().map(|status| status.as_str().to_owned()),
-        enabled: user.enabled(),
-        // On the wire it is a number of seconds, which has not more digits than that.
-        created: created.map(|at| at.round_subsecs(6)),
-    }
-}
-
-/// An attribute's value, where there is one with anything in it.
-fn attribute(attributes: &[AttributeType], name: &str) -> Option<String> {
-    let attribute = attributes.iter().find(|a| a.name() == name)?;
-    attribute
-        .value()
-        .filter(|value| !value.is_empty())
-        .map(str::to_owned)
 }

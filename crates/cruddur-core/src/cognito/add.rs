@@ -3,18 +3,19 @@
 use aws_sdk_cognitoidentityprovider::error::BuildError;
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, MessageActionType};
 
-use super::{Pool, PoolUser, pool_user};
+use super::Pool;
 use crate::{Error, Result};
 
 impl Pool {
     /// Adds a user who signs in with an address, and sends no invitation. It has
-    /// to set a password before the first sign-in.
+    /// to set a password before the first sign-in. Returns the id that the user's
+    /// tokens will carry.
     ///
     /// # Errors
     ///
     /// [`crate::Error::PoolNotFound`]; [`crate::Error::Service`] where the pool
     /// has a user with this address.
-    pub async fn add(&self, handle: &str, email: &str, name: &str) -> Result<PoolUser> {
+    pub async fn add(&self, handle: &str, email: &str, name: &str) -> Result<String> {
         let attributes = [
             ("email", email),
             ("email_verified", "true"),
@@ -35,9 +36,10 @@ impl Pool {
             .set_user_attributes(Some(attributes))
             .message_action(MessageActionType::Suppress);
         let answer = request.send().await.map_err(|error| self.error(error))?;
-        let user = answer
-            .user
-            .ok_or_else(|| Error::Failed(format!("Cognito at {} returned no user", self.at)))?;
-        Ok(pool_user(&user))
+        let attributes = answer.user.and_then(|user| user.attributes);
+        let mut attributes = attributes.into_iter().flatten();
+        let sub = attributes.find(|attribute| attribute.name() == "sub");
+        sub.and_then(|sub| sub.value)
+            .ok_or_else(|| Error::Failed(format!("Cognito at {} returned no sub", self.at)))
     }
 }

@@ -90,11 +90,10 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
     if args.dry_run {
         return tell(context, &added);
     }
-    let user = match there {
-        Some(user) => user,
+    let sub = match there {
+        Some(user) => id(&user),
         None => pool.add(handle, &args.email, name).await?,
     };
-    let sub = id(&user);
     added.added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
     if here.is_some_and(|user| user.cognito_user_id != sub) {
         database

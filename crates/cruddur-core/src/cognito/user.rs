@@ -1,0 +1,137 @@
+//! A user of a pool, and how `ListUsers` writes one.
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A user of a pool. A pool has the attributes that its owner chose, so any of
+/// them can be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolUser {
+    /// `preferred_username`, which is the handle in Cruddur.
+    pub handle: Option<String>,
+    /// The id that tokens carry.
+    pub sub: Option<String>,
+    /// The address.
+    pub email: Option<String>,
+    /// What the pool itself calls the user.
+    pub username: String,
+    /// `CONFIRMED`, `UNCONFIRMED` and so on.
+    pub status: Option<String>,
+    /// Whether the user may sign in.
+    pub enabled: bool,
+    /// When the user signed up.
+    pub created: Option<DateTime<Utc>>,
+}
+
+/// Reads the list of an answer, which is of AWS's `UserType`s.
+///
+/// # Errors
+///
+/// Where it is something else.
+pub(super) fn parse(text: &str) -> Result<Vec<PoolUser>, String> {
+    let users: Vec<UserType> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(users.into_iter().map(UserType::into_user).collect())
+}
+
+/// Whatever is null or not there is missing.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UserType {
+    username: Option<String>,
+    attributes: Option<Vec<Attribute>>,
+    user_status: Option<String>,
+    enabled: Option<bool>,
+    /// In seconds.
+    user_create_date: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    name: String,
+    value: Option<String>,
+}
+
+impl UserType {
+    fn into_user(self) -> PoolUser {
+        let mut attributes = self.attributes.unwrap_or_default();
+        let mut attribute = |name: &str| {
+            let attribute = attributes.iter_mut().find(|a| a.name == name)?;
+            attribute.value.take().filter(|value| !value.is_empty())
+        };
+        PoolUser {
+            handle: attribute("preferred_username"),
+            sub: attribute("sub"),
+            email: attribute("email"),
+            username: self.username.unwrap_or_default(),
+            status: self.user_status,
+            enabled: self.enabled.unwrap_or_default(),
+            created: self.user_create_date.and_then(instant),
+        }
+    }
+}
+
+/// A number of seconds has not more digits than six behind the point, today.
+fn instant(seconds: f64) -> Option<DateTime<Utc>> {
+    let whole = seconds.floor();
+    // Both fit, or it is no time.
+    let nanoseconds = ((seconds - whole) * 1e9) as u32;
+    let at = DateTime::from_timestamp(whole as i64, nanoseconds)?;
+    Some(at.round_subsecs(6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> PoolUser {
+        let mut users = parse(text).unwrap();
+        assert_eq!(users.len(), 1);
+        users.remove(0)
+    }
+
+    #[test]
+    fn a_user_is_read_whatever_is_missing() {
+        let user = read(
+            r#"[{"Username":"a \"b\" 🌊","Enabled":true,"UserStatus":"CONFIRMED",
+                 "UserCreateDate":1679651101.561513,"UserLastModifiedDate":1,"MFAOptions":[],
+                 "Attributes":[{"Name":"sub","Value":"1"},{"Name":"email"},
+                               {"Name":"preferred_username","Value":""}]}]"#,
+        );
+        assert_eq!(user.username, "a \"b\" 🌊");
+        assert_eq!(user.sub.as_deref(), Some("1"));
+        assert_eq!((user.handle, user.email), (None, None));
+        assert_eq!(user.status.as_deref(), Some("CONFIRMED"));
+        assert!(user.enabled);
+        let created = user.created.unwrap();
+        assert_eq!(created.to_rfc3339(), "2023-03-24T09:45:01.561513+00:00");
+
+        let bare = read(r#"[{"Username":null,"Attributes":null}]"#);
+        assert_eq!(bare.username, "");
+        assert!(!bare.enabled && bare.created.is_none() && bare.status.is_none());
+    }
+
+    #[test]
+    fn a_time_may_be_of_any_year() {
+        let at = |text: &str| read(&format!(r#"[{{"UserCreateDate":{text}}}]"#)).created;
+        assert_eq!(
+            at("1679651101").unwrap().timestamp_micros(),
+            1_679_651_101_000_000
+        );
+        assert_eq!(at("-0.25").unwrap().timestamp_micros(), -250_000);
+        assert_eq!(at("0.9999999").unwrap().timestamp_micros(), 1_000_000);
+        assert_eq!(at("1e300"), None);
+    }
+
+    #[test]
+    fn what_is_no_list_of_users_is_an_error() {
+        for text in [
+            "[1]",
+            r#"[{"Username":1}]"#,
+            r#"[{"Attributes":[{}]}]"#,
+            "[{]",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
