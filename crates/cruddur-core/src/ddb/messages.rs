@@ -6,6 +6,8 @@
 //! conditions hold whatever happened in between. Neither moves the items of an
 //! existing group; that is pattern E, see [`crate::stream`].
 
+use std::time::Duration;
+
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -14,13 +16,15 @@ use super::groups::GroupItem;
 use super::item::{Item, Message, MessageGroup, Person, string};
 use super::json::Attributes;
 use super::limits::{MAX_ITEM_SIZE, item_size};
-use super::transaction::{Actions, Condition, Outcome, Resent};
+use super::transaction::{Actions, Condition};
 use crate::stream::{self, Newest};
 use crate::{Error, Result, time};
 
 /// How often a key that is taken is left for the next microsecond. Two writers
 /// need one, and no table takes a hundred writes in one place at once.
 const TRIES: u32 = 100;
+/// How long a group waits for the table to have capacity for it: a person does.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the uuid of a group is made from, with its two participants.
 const GROUPS: Uuid = Uuid::from_u128(0x8d0f_6a52_3a0e_4c0f_9d5b_6c1f_0b7e_2f41);
@@ -175,7 +179,8 @@ impl Table {
             for item in new.items() {
                 actions.put(self, item, Condition::absent());
             }
-            if self.transact(actions, Resent::Written).await? == Outcome::Written {
+            let sent = self.transact_patiently(&actions, None, PATIENCE);
+            if sent.await?.is_some() {
                 self.merge(&new).await?;
                 return Ok(new);
             }

@@ -1,10 +1,15 @@
 //! One `TransactWriteItems`, and the reasons for which DynamoDB cancels it.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::operation::transact_write_items::{
     TransactWriteItemsError as TransactError, TransactWriteItemsInput,
 };
 use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity,
+    TransactWriteItem,
+};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextMut;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
@@ -13,19 +18,22 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use super::Table;
 use super::item::Item;
+use super::retry::Patience;
 use crate::{Error, Result, Service};
 
 /// The most actions one transaction takes (AWS: `TransactWriteItems`).
 pub(crate) const MAX_ACTIONS: usize = 100;
 
 /// How a transaction ended that the service understood.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Outcome {
-    /// All of it was written.
-    Written,
+    /// All of it was written, for so many capacity units where that was asked.
+    Written(f64),
     /// Nothing was: the conditions of these actions, counted from 0, do not
     /// hold. None are named where others were writing to the same items.
     Canceled(Vec<usize>),
+    /// Nothing was, for want of capacity: this says so.
+    Throttled(Error),
 }
 
 /// What a transaction comes to when it is sent again because its answer was lost.
@@ -97,7 +105,7 @@ fn key(item: &Item) -> Item {
 }
 
 /// The actions of a transaction that is being put together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Actions(Vec<TransactWriteItem>);
 
 impl Actions {
@@ -110,8 +118,10 @@ impl Actions {
         self.0.append(&mut other.0);
     }
 
-    pub(crate) fn into_items(self) -> Vec<TransactWriteItem> {
-        self.0
+    /// These, in as many transactions as they need.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Actions> {
+        let chunks = self.0.chunks(MAX_ACTIONS);
+        chunks.map(|actions| Actions(actions.to_vec()))
     }
 
     pub(crate) fn put(&mut self, table: &Table, item: Item, when: Condition) {
@@ -175,36 +185,79 @@ impl Table {
     ///
     /// What the service says of a transaction that could not be tried: it is
     /// too large, the table is gone, nobody answers.
-    pub(crate) async fn transact(&self, actions: Actions, resent: Resent) -> Result<Outcome> {
+    pub(crate) async fn transact(
+        &self,
+        actions: Actions,
+        resent: Resent,
+        capacity: Option<ReturnConsumedCapacity>,
+    ) -> Result<Outcome> {
         let request = self
             .client
             .transact_write_items()
+            .set_return_consumed_capacity(capacity)
             .set_transact_items(Some(actions.0));
         let sent = match resent {
             Resent::Written => request.send().await,
             Resent::Canceled => request.customize().interceptor(NoToken).send().await,
         };
         let error = match sent {
-            Ok(_) => return Ok(Outcome::Written),
+            Ok(answer) => {
+                let units = answer.consumed_capacity().iter();
+                let units = units.filter_map(|capacity| capacity.capacity_units).sum();
+                return Ok(Outcome::Written(units));
+            }
             Err(error) => error,
         };
-        let reasons = match error.as_service_error() {
-            Some(TransactError::TransactionInProgressException(_)) => Vec::new(),
+        match error.as_service_error() {
             Some(TransactError::TransactionCanceledException(canceled)) => {
-                canceled.cancellation_reasons().to_vec()
+                self.canceled(canceled.cancellation_reasons())
             }
-            _ => return Err(self.error(error)),
+            _ => Err(self.error(error)),
+        }
+    }
+
+    /// What the reasons come to, one an action, most of which are none.
+    fn canceled(&self, reasons: &[CancellationReason]) -> Result<Outcome> {
+        let error = |code: &str| {
+            let reason = reasons.iter().find(|reason| reason.code() == Some(code))?;
+            Some(reason.message().unwrap_or("no reason given"))
         };
-        let invalid = reasons
-            .iter()
-            .find(|reason| reason.code() == Some("ValidationError"));
-        if let Some(reason) = invalid {
-            let message = reason.message().unwrap_or("no reason given");
+        if let Some(message) = error("ValidationError") {
             return Err(self.error_of("ValidationException", message));
+        }
+        let throttled = error("ThrottlingError").or_else(|| error("ProvisionedThroughputExceeded"));
+        if let Some(message) = throttled {
+            let error = self.error_of("ProvisionedThroughputExceededException", message);
+            return Ok(Outcome::Throttled(error));
         }
         let failed = reasons.iter().enumerate();
         let failed = failed.filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
         Ok(Outcome::Canceled(failed.map(|(index, _)| index).collect()))
+    }
+
+    /// Like [`Table::transact`], again and again for as long as `patience` while
+    /// there is no capacity for it. Tells what it consumed, where that is asked;
+    /// `None` where it was canceled.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::transact`], and that there is no capacity.
+    pub(crate) async fn transact_patiently(
+        &self,
+        actions: &Actions,
+        capacity: Option<ReturnConsumedCapacity>,
+        patience: Duration,
+    ) -> Result<Option<f64>> {
+        let mut patience = Patience::new(patience);
+        loop {
+            let sent = self.transact(actions.clone(), Resent::Written, capacity.clone());
+            match (sent.await?, patience.failure()) {
+                (Outcome::Written(units), _) => return Ok(Some(units)),
+                (Outcome::Canceled(_), _) => return Ok(None),
+                (Outcome::Throttled(_), Some(pause)) => tokio::time::sleep(pause).await,
+                (Outcome::Throttled(error), None) => return Err(error),
+            }
+        }
     }
 }
 

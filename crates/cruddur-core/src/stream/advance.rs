@@ -129,8 +129,8 @@ async fn together(table: &Table, actions: Actions) -> Result<bool> {
         1..=MAX_ACTIONS => {}
         _ => return Ok(false),
     }
-    match table.transact(actions, Resent::Canceled).await {
-        Ok(outcome) => Ok(outcome == Outcome::Written),
+    match table.transact(actions, Resent::Canceled, None).await {
+        Ok(outcome) => Ok(matches!(outcome, Outcome::Written(_))),
         Err(Error::Service { code, .. }) if is_too_much(&code) => Ok(false),
         Err(error) => Err(error),
     }
@@ -168,9 +168,11 @@ async fn alone(table: &Table, newest: &Newest) -> Result<Advance> {
             return Ok(Advance::Unchanged);
         }
         consistent = true;
-        match table.transact(plan.actions, Resent::Canceled).await? {
-            Outcome::Written if plan.cut => {}
-            Outcome::Written => return Ok(Advance::Moved(plan.moved)),
+        match table.transact(plan.actions, Resent::Canceled, None).await? {
+            Outcome::Written(_) if plan.cut => {}
+            Outcome::Written(_) => return Ok(Advance::Moved(plan.moved)),
+            Outcome::Throttled(error) if attempt + 1 == MOVES => return Err(error),
+            Outcome::Throttled(_) => {}
             // Another group of the same person stands at the very microsecond:
             // nothing of it may be lost, so this one goes beside it.
             Outcome::Canceled(failed) => {

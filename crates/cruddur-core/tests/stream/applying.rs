@@ -5,7 +5,7 @@ use cruddur_core::ddb::item::{Item, message_pk};
 use cruddur_core::stream::{ChangeKind, StreamRecord, apply};
 use uuid::Uuid;
 
-use crate::proxy::{Action, Proxy, exception};
+use crate::proxy::{Action, Proxy, canceled, exception};
 use crate::support::*;
 
 #[tokio::test]
@@ -279,11 +279,7 @@ async fn a_conflict_is_tried_again_and_given_up_in_the_end() {
     let direct = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));
     let group = group(&direct, &one, &other, 0).await;
-    let conflict = serde_json::json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "message": "conflict",
-        "CancellationReasons": [{"Code": "TransactionConflict"}],
-    });
+    let conflict = canceled("TransactionConflict", 1);
     let left = std::sync::atomic::AtomicI32::new(3);
     let proxy = Proxy::start(engine(), move |call| {
         let order = std::sync::atomic::Ordering::SeqCst;
@@ -308,4 +304,27 @@ async fn a_conflict_is_tried_again_and_given_up_in_the_end() {
     let table = table_at(&proxy.url, direct.name()).await;
     let applied = apply(&table, &[inserted(group, &one, 2)]).await;
     assert!(applied.cause().is_some(), "to be applied again later");
+}
+
+/// Who is told of it, is told of that: others have nothing to do with it.
+#[tokio::test]
+async fn a_table_without_capacity_is_waited_for_and_named_in_the_end() {
+    let direct = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let group = group(&direct, &one, &other, 0).await;
+    let proxy = Proxy::start(engine(), |call| match call.operation.as_str() {
+        "TransactWriteItems" => Action::Answer(400, canceled("ThrottlingError", 4)),
+        _ => Action::Forward,
+    })
+    .await;
+    let table = table_at(&proxy.url, direct.name()).await;
+    let applied = apply(&table, &[inserted(group, &one, 2)]).await;
+    let cause = applied
+        .cause()
+        .expect("to be applied again later")
+        .to_string();
+    assert!(
+        cause.contains("ProvisionedThroughputExceededException"),
+        "{cause}"
+    );
 }

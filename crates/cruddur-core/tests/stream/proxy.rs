@@ -176,3 +176,12 @@ pub fn exception(name: &str) -> Action {
         serde_json::json!({"__type": kind, "message": "made up"}),
     )
 }
+
+/// How DynamoDB cancels a transaction: a reason an action.
+pub fn canceled(reason: &str, actions: usize) -> Value {
+    serde_json::json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "Transaction cancelled",
+        "CancellationReasons": vec![serde_json::json!({"Code": reason}); actions],
+    })
+}

@@ -6,7 +6,7 @@ use cruddur_core::stream::{StreamRecord, apply};
 use cruddur_core::time::to_key;
 use uuid::Uuid;
 
-use crate::proxy::{Action, Proxy, exception};
+use crate::proxy::{Action, Proxy, canceled, exception};
 use crate::support::*;
 
 /// A group of two people who have no other.
@@ -159,14 +159,8 @@ async fn groups_with_more_to_do_than_fits_are_written_one_by_one() {
 
 #[tokio::test]
 async fn a_table_that_has_capacity_for_one_group_only_moves_them_one_by_one() {
-    let canceled = serde_json::json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "message": "Transaction cancelled",
-        "CancellationReasons": vec![serde_json::json!({"Code": "ProvisionedThroughputExceeded"}); 12],
-    });
-    let canceled = || Action::Answer(400, canceled.clone());
     for refused in [
-        canceled(),
+        Action::Answer(400, canceled("ProvisionedThroughputExceeded", 12)),
         exception("ProvisionedThroughputExceededException"),
     ] {
         let direct = table().await;

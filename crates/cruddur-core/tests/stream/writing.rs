@@ -1,5 +1,7 @@
 //! Patterns C and D.
 
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::item::{Item, message_pk};
@@ -7,7 +9,7 @@ use cruddur_core::ddb::patterns::Window;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::proxy::{Action, Proxy};
+use crate::proxy::{Action, Proxy, canceled};
 use crate::support::*;
 
 /// Key and text of every message of a group.
@@ -222,4 +224,28 @@ async fn a_page_that_leads_back_to_itself_is_not_taken_for_the_last() {
         assert!(matches!(error, Error::WrongServer { .. }), "{error}");
         assert!(error.to_string().contains("again and again"), "{error}");
     }
+}
+
+/// It keeps its time: no key was taken.
+#[tokio::test]
+async fn a_new_group_waits_for_capacity() {
+    let direct = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let left = AtomicI32::new(5);
+    let proxy = Proxy::start(engine(), move |call| {
+        let busy =
+            call.operation == "TransactWriteItems" && left.fetch_sub(1, Ordering::SeqCst) > 0;
+        match busy {
+            true => Action::Answer(400, canceled("ThrottlingError", 3)),
+            false => Action::Forward,
+        }
+    })
+    .await;
+    let table = table_at(&proxy.url, direct.name()).await;
+    let new = table.create_message_group(&one, &other, "hi", at(6)).await;
+    let message = new.unwrap().message;
+    assert_eq!(message.created_at, at(6));
+    assert_eq!(proxy.count("TransactWriteItems"), 6);
+    let written = messages(&direct, message.message_group_uuid).await;
+    assert_eq!(written.len(), 1);
 }

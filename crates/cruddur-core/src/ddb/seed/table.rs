@@ -6,14 +6,13 @@ use uuid::Uuid;
 use super::Seeded;
 use super::conversation::{Conversation, text_of};
 use super::plan::{self, Found, FoundGroup, List, Move, Plan, Survey};
-use crate::aws;
 use crate::ddb::Table;
 use crate::ddb::batch::{Request, WriteOptions};
 use crate::ddb::item::{
     GROUP_PREFIX, Item, MESSAGE_PREFIX, Person, group_pk, message_pk, string, text,
 };
 use crate::ddb::json::Attributes;
-use crate::ddb::transaction::{Actions, Condition, MAX_ACTIONS};
+use crate::ddb::transaction::{Actions, Condition};
 use crate::time;
 use crate::{Error, Result};
 
@@ -171,21 +170,13 @@ impl Table {
             let key: Item = key.map(|(name, text)| (name.into(), string(text))).into();
             actions.delete(self, &key, Condition::unchanged(&key));
         }
-        for actions in actions.into_items().chunks(MAX_ACTIONS) {
-            let request = self
-                .client
-                .transact_write_items()
-                .set_return_consumed_capacity(self.counts_capacity(write.max_capacity))
-                .set_transact_items(Some(actions.to_vec()));
-            let output = match request.send().await {
-                Ok(output) => output,
-                Err(error) if aws::code_of(&error) == Some("TransactionCanceledException") => {
-                    return Ok(false);
-                }
-                Err(error) => return Err(self.error(error)),
-            };
-            let units = output.consumed_capacity().iter();
-            seeded.consumed_capacity += units.filter_map(|c| c.capacity_units).sum::<f64>();
+        for actions in actions.chunks() {
+            let capacity = self.counts_capacity(write.max_capacity);
+            let sent = self.transact_patiently(&actions, capacity, write.patience);
+            match sent.await? {
+                Some(units) => seeded.consumed_capacity += units,
+                None => return Ok(false),
+            }
         }
         seeded.written += u64::from(moved.put.is_some());
         seeded.deleted += moved.delete.len() as u64;
