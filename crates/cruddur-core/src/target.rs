@@ -11,9 +11,9 @@
 //! | credentials | the environment's, fixed ones where the endpoint is not AWS | the SDK's default chain |
 //! | region | `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1` | the same without the last |
 //!
-//! What a database URL leaves open is taken from libpq's variables (`PGSSLMODE`
-//! and so on), as it is by psql and psycopg, and a password after that from
-//! libpq's password file.
+//! What a database URL leaves open is taken from libpq's variables (`PGPASSWORD`
+//! and so on; `PGSSLMODE` not in production), as it is by psql and psycopg, and a
+//! password after that from libpq's password file.
 //!
 //! What one service lacks is an error only for the command that needs the
 //! service, so each is kept as a result of its own.
@@ -149,7 +149,7 @@ pub struct Target {
     pub user_pool_id: Option<Choice<String>>,
     /// The AWS profile, where one is named.
     pub profile: Option<String>,
-    /// The endpoint variables that are set but not followed because of `--prod`.
+    /// The variables that are set but not followed because of `--prod`.
     pub ignored: Vec<&'static str>,
     /// Who is told that requests are still being tried.
     pub on_retry: OnRetry,

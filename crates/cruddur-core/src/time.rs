@@ -4,7 +4,7 @@
 //! `2023-03-24T09:45:01.561513+00:00`, so that the order of texts is the order
 //! of times and Python's `%Y-%m-%dT%H:%M:%S.%f%z` reads it.
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, SecondsFormat, Utc};
 use serde::Serializer;
 
 use crate::{Error, Result};
@@ -70,31 +70,16 @@ impl std::str::FromStr for Year {
     }
 }
 
-impl Year {
-    /// The year of an instant, in UTC as keys are.
-    pub fn of(time: DateTime<Utc>) -> Year {
-        Year(time.year())
-    }
-
-    /// The instants at which the year begins, and the next one does.
-    pub fn bounds(self) -> (DateTime<Utc>, DateTime<Utc>) {
-        (new_year(self.0), new_year(self.0 + 1))
-    }
-}
-
 impl std::fmt::Display for Year {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:04}", self.0)
     }
 }
 
-fn new_year(year: i32) -> DateTime<Utc> {
-    let day = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MAX);
-    Utc.from_utc_datetime(&day.and_time(chrono::NaiveTime::MIN))
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::TimeZone as _;
+
     use super::*;
 
     #[test]

@@ -13,7 +13,7 @@ use super::marker::{self, Environment};
 use crate::{Error, Result};
 
 /// Where one connects to create or drop another database; the second where the
-/// first is not there or not open to this user.
+/// first is not there.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 /// What belongs to the server itself.
 const OF_THE_SERVER: [&str; 3] = ["postgres", "template0", "template1"];

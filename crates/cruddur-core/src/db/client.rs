@@ -111,8 +111,9 @@ impl Database {
         let database = self.clone();
         let work = tokio::task::spawn_blocking(move || {
             let mut client = database.open()?;
-            // Fails only where nobody waits any more.
-            let _ = connected.send(());
+            if connected.send(()).is_err() {
+                return Err(database.unreachable("it answered too late".to_owned()));
+            }
             let result = work(&mut client);
             result.map_err(|problem| database.explain(problem))
         });

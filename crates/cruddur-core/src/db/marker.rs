@@ -18,15 +18,6 @@ pub enum Environment {
 }
 
 impl Database {
-    /// What the database says it is, where a schema-load has written that.
-    ///
-    /// # Errors
-    ///
-    /// Those of connecting.
-    pub async fn environment(&self) -> Result<Option<Environment>> {
-        self.with(|client| Ok(read(client)?)).await
-    }
-
     /// Whether it is right to be here, by what the database says it is.
     ///
     /// # Errors

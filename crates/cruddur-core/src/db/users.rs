@@ -120,32 +120,12 @@ impl Database {
         .await
     }
 
-    /// The uuid of the user who signed in with a Cognito id.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotFound`] where no user has it, [`Error::Failed`] where
-    /// several do.
-    pub async fn uuid_by_cognito_id(&self, id: &str) -> Result<Uuid> {
-        let id = checked(id)?;
-        let database = self.clone();
-        self.with(move |client| {
-            let query = include_str!("../../../../sql/users/uuid_from_cognito_user_id.sql");
-            let rows = client.query(query, &[&id])?;
-            match rows.as_slice() {
-                [] => Err(no_such_id(&database, &id).into()),
-                [row] => Ok(row.get("uuid")),
-                _ => Err(many_have(&database, &id).into()),
-            }
-        })
-        .await
-    }
-
     /// The two people of a message, by one query.
     ///
     /// # Errors
     ///
-    /// As [`Database::users`] and [`Database::uuid_by_cognito_id`].
+    /// As [`Database::users`]; [`Error::NotFound`] where no user has an id,
+    /// [`Error::Failed`] where several do.
     pub async fn sender_and_receiver(
         &self,
         sender: &Who,

@@ -108,12 +108,7 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
         },
     };
     let choice = connection_url(inputs, url, &why)?;
-    if let Some(host) = choice
-        .value
-        .hosts()
-        .iter()
-        .find(|host| is_under(host, "rds.amazonaws.com"))
-    {
+    if let Some(host) = choice.value.hosts().iter().find(|host| is_on_rds(host)) {
         return Err(Error::Refused(format!(
             "{why} names the database host {host} on Amazon RDS, and --prod was not given"
         )));
@@ -124,7 +119,10 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
 /// Reads a URL; what it lacks comes from libpq's variables, and the password
 /// after that from libpq's file.
 fn connection_url(inputs: &Inputs, url: &str, source: &str) -> Result<Choice<ConnectionUrl>> {
-    let variable = |name: &str| variable(&inputs.variables, name);
+    // What a shell was given for a local server does not go below --prod's TLS.
+    let ignored = ignored(inputs);
+    let variable =
+        |name: &str| variable(&inputs.variables, name).filter(|_| !ignored.contains(&name));
     let mut url = ConnectionUrl::parse_with(url, source, variable)?;
     if let Some(file) = &inputs.root_certificates {
         url = url.trusting(file)?;
@@ -158,6 +156,7 @@ fn ignored(inputs: &Inputs) -> Vec<&'static str> {
         "AWS_ENDPOINT_URL_DYNAMODB",
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
+        "PGSSLMODE",
     ]
     .into_iter()
     .filter(|name| variable(&inputs.variables, name).is_some())
@@ -208,6 +207,12 @@ fn is_under(host: &str, domain: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     host.strip_suffix(domain)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+fn is_on_rds(host: &str) -> bool {
+    // In China the region comes in between: rds.cn-north-1.amazonaws.com.cn.
+    let china = is_under(host, "amazonaws.com.cn");
+    is_under(host, "rds.amazonaws.com") || china && host.to_ascii_lowercase().contains(".rds.")
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -117,6 +117,32 @@ fn production_ignores_inherited_endpoints_and_says_so() {
 }
 
 #[test]
+fn production_has_its_tls_from_its_url_alone() {
+    let of = |url: &str, production: bool| {
+        let name = if production {
+            "PROD_CONNECTION_URL"
+        } else {
+            "CONNECTION_URL"
+        };
+        let target = Target::resolve(Inputs {
+            production,
+            ..inputs(&[(name, url), ("PGSSLMODE", "disable")])
+        });
+        let ignored = target.ignored.contains(&"PGSSLMODE");
+        assert_eq!(ignored, production);
+        target.postgres.unwrap().value.to_string()
+    };
+    for (url, production, expected) in [
+        ("postgresql://h/d", true, "?sslmode=verify-full"),
+        ("postgresql://h/d?sslmode=require", true, "?sslmode=require"),
+        ("postgresql://h/d", false, "?sslmode=disable"),
+    ] {
+        let resolved = of(url, production);
+        assert_eq!(resolved, format!("postgresql://h:5432/d{expected}"));
+    }
+}
+
+#[test]
 fn cognito_does_not_follow_the_endpoint_that_names_dynamodb() {
     let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", "http://localhost:8000")]));
     assert_eq!(target.cognito.unwrap().value, Endpoint::Aws);
@@ -155,9 +181,14 @@ fn production_is_reached_only_by_asking_for_it() {
         let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
         assert!(matches!(target.dynamodb, Err(Error::Refused(_))), "{url}");
     }
-    let url = "postgresql://u:p@db.abc.us-east-1.rds.amazonaws.com/cruddur";
-    let target = Target::resolve(inputs(&[("CONNECTION_URL", url)]));
-    assert!(matches!(target.postgres, Err(Error::Refused(_))));
+    for host in [
+        "db.abc.us-east-1.rds.amazonaws.com",
+        "DB.abc.RDS.cn-north-1.amazonaws.com.cn.",
+    ] {
+        let url = format!("postgresql://u:p@{host}/cruddur");
+        let target = Target::resolve(inputs(&[("CONNECTION_URL", &url)]));
+        assert!(matches!(target.postgres, Err(Error::Refused(_))), "{host}");
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn a_table_is_created_once_with_index_and_stream() {
     };
     assert_eq!(table.load_schema(&dry).await.unwrap(), Loaded::Created);
     assert!(matches!(
-        table.must_exist().await,
+        table.summary().await,
         Err(Error::TableNotFound { .. })
     ));
     let options = SchemaOptions::default();
@@ -274,7 +274,7 @@ async fn a_dropped_table_is_gone_and_a_second_drop_says_so() {
         ..DropOptions::default()
     };
     assert_eq!(Table::drop(&table, &dry).await.unwrap(), Dropped::Dropped);
-    table.must_exist().await.unwrap();
+    table.summary().await.unwrap();
     let options = DropOptions::default();
     assert_eq!(
         Table::drop(&table, &options).await.unwrap(),

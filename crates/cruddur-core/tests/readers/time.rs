@@ -67,12 +67,9 @@ proptest! {
     }
 
     #[test]
-    fn a_year_is_four_digits_and_holds_its_times(text in "\\PC{0,5}", micros in micros()) {
+    fn a_year_is_four_digits(text in "\\PC{0,5}") {
         if let Ok(year) = text.parse::<Year>() {
             prop_assert_eq!(year.to_string(), text);
         }
-        let time = DateTime::from_timestamp_micros(micros).unwrap();
-        let (from, to) = Year::of(time).bounds();
-        prop_assert!(from <= time && time < to);
     }
 }

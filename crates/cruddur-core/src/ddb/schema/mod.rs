@@ -212,19 +212,6 @@ impl Table {
         })
     }
 
-    /// Makes sure that the table is there, for commands that otherwise would
-    /// find out in the middle.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TableNotFound`], or what the request failed of.
-    pub async fn must_exist(&self) -> Result<()> {
-        match self.describe().await? {
-            Some(_) => Ok(()),
-            None => Err(self.not_found()),
-        }
-    }
-
     async fn describe(&self) -> Result<Option<TableDescription>> {
         let result = self
             .client
