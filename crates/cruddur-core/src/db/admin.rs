@@ -183,9 +183,8 @@ impl Database {
             return self.maintain(|client| Ok(sessions(client, None)?)).await;
         }
         self.with(|client| {
-            let name: String = client
-                .query_one("select current_database()::text", &[])?
-                .get(0);
+            let query = include_str!("../../../../sql/db/name.sql");
+            let name: String = client.query_one(query, &[])?.get(0);
             Ok(sessions(client, Some(&name))?)
         })
         .await

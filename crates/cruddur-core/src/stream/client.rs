@@ -1,6 +1,5 @@
 //! The client of DynamoDB Streams, and the few calls that following needs.
 
-use aws_sdk_dynamodb::types::StreamViewType;
 use aws_sdk_dynamodbstreams::types::{Shard as SdkShard, ShardIteratorType};
 use aws_sdk_dynamodbstreams::{Client, Config};
 
@@ -8,7 +7,6 @@ use super::checkpoint::Position;
 use super::event;
 use super::record::StreamRecord;
 use crate::aws::{self, Aside, Connection};
-use crate::ddb::Table;
 use crate::target::Target;
 use crate::{Error, Result, Service};
 
@@ -251,40 +249,6 @@ impl Position {
         match self {
             Position::After(number) => Some(From::After(number.clone())),
             Position::Ended => None,
-        }
-    }
-}
-
-impl Table {
-    /// The ARN of the table's stream.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TableIncomplete`] where the table has none;
-    /// [`Error::TableDiffers`] where it has one that does not carry new images,
-    /// which alone tell a message's text.
-    pub(crate) async fn stream_arn(&self) -> Result<String> {
-        let answer = self.client.describe_table().table_name(&self.name).send();
-        let table = answer.await.map_err(|error| self.error(error))?.table;
-        let (stream, arn) = match table {
-            Some(table) => (table.stream_specification, table.latest_stream_arn),
-            None => (None, None),
-        };
-        let (table, at) = (self.name.clone(), self.at.clone());
-        match (stream, arn) {
-            (Some(stream), Some(arn)) if stream.stream_enabled => match stream.stream_view_type {
-                Some(StreamViewType::NewImage | StreamViewType::NewAndOldImages) | None => Ok(arn),
-                Some(other) => Err(Error::TableDiffers {
-                    table,
-                    at,
-                    differences: vec![format!("its stream carries {other}, not NEW_IMAGE")],
-                }),
-            },
-            _ => Err(Error::TableIncomplete {
-                table,
-                at,
-                missing: vec!["the stream".to_owned()],
-            }),
         }
     }
 }

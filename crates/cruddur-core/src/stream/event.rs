@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::record::{Change, ChangeKind, StreamRecord};
-use crate::ddb::json::{Attributes, parse_typed};
+use crate::ddb::json::{Attributes, parse_typed, without_place};
 
 /// A batch of records, and the stream they are from.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +33,9 @@ impl StreamEvent {
     pub fn parse(text: &str) -> Result<StreamEvent, (u64, String)> {
         let raw: RawEvent = serde_json::from_str(text).map_err(|error| {
             let line = u64::try_from(error.line()).unwrap_or_default().max(1);
-            let message = error.to_string();
-            let end = message.rfind(" at line ").unwrap_or(message.len());
             let message = match error.is_eof() {
                 true => "the event ends in the middle of it; it may have been cut off".to_owned(),
-                false => message[..end].to_owned(),
+                false => without_place(&error),
             };
             (line, message)
         })?;
@@ -150,13 +148,6 @@ fn change(outline: Outline) -> Result<Change, String> {
 fn instant(seconds: f64) -> Option<DateTime<chrono::Utc>> {
     // A number outside of i64 becomes its nearest, which is no time either.
     DateTime::from_timestamp_millis((seconds * 1000.0) as i64)
-}
-
-/// The place is counted within the record, which helps nobody.
-fn without_place(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let end = message.rfind(" at line ").unwrap_or(message.len());
-    message[..end].to_owned()
 }
 
 #[cfg(test)]

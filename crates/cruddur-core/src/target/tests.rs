@@ -1,5 +1,6 @@
 use super::*;
 use crate::Error;
+use crate::db::SslMode;
 
 fn inputs(variables: &[(&str, &str)]) -> Inputs {
     Inputs {
@@ -130,15 +131,14 @@ fn production_has_its_tls_from_its_url_alone() {
         });
         let ignored = target.ignored.contains(&"PGSSLMODE");
         assert_eq!(ignored, production);
-        target.postgres.unwrap().value.to_string()
+        target.postgres.unwrap().value.ssl_mode()
     };
     for (url, production, expected) in [
-        ("postgresql://h/d", true, "?sslmode=verify-full"),
-        ("postgresql://h/d?sslmode=require", true, "?sslmode=require"),
-        ("postgresql://h/d", false, "?sslmode=disable"),
+        ("postgresql://h/d", true, SslMode::VerifyFull),
+        ("postgresql://h/d?sslmode=require", true, SslMode::Require),
+        ("postgresql://h/d", false, SslMode::Disable),
     ] {
-        let resolved = of(url, production);
-        assert_eq!(resolved, format!("postgresql://h:5432/d{expected}"));
+        assert_eq!(of(url, production), expected, "{url}");
     }
 }
 

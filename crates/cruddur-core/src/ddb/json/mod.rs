@@ -18,8 +18,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 pub(crate) use number::check as check_number;
-pub(crate) use typed::parse_array;
 pub use typed::parse_typed;
+pub(crate) use typed::{parse_array, without_place};
 pub use value::{Attributes, Value};
 
 /// Appends an item as DynamoDB's typed JSON, on one line.

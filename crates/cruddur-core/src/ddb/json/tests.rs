@@ -132,6 +132,23 @@ fn value() -> impl Strategy<Value = V> {
     })
 }
 
+/// Where a list is cut out of an answer, what stands behind it is not to be lost.
+#[test]
+fn an_array_is_read_to_its_end() {
+    let array = r#"[{"pk":{"S":"]"}}]"#;
+    assert_eq!(parse_array(array).unwrap().len(), 1);
+    for behind in [
+        r#","LastEvaluatedKey":{"pk":{"S":"a"}},"More":[1]"#,
+        "]",
+        "[]",
+    ] {
+        assert!(
+            parse_array(&format!("{array}{behind}")).is_err(),
+            "{behind}"
+        );
+    }
+}
+
 fn any_item() -> impl Strategy<Value = HashMap<String, V>> {
     prop::collection::hash_map(any::<String>(), value(), 0..6)
         .prop_filter("a wrapper", |item| !item.contains_key("Item"))

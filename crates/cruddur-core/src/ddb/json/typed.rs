@@ -35,18 +35,23 @@ pub fn parse_typed(text: &str) -> Result<Attributes<'_>, String> {
 pub(crate) fn parse_array(text: &str) -> Result<Vec<Attributes<'_>>, String> {
     let mut json = serde_json::Deserializer::from_str(text);
     let items = ListOf(InnerAttributes { depth: 0 }).deserialize(&mut json);
-    items.map_err(|error| without_line(&error))
+    let whole = items.and_then(|items| json.end().map(|()| items));
+    whole.map_err(|error| without_line(&error))
+}
+
+/// What is wrong, without the line and column that serde_json ends with: they are
+/// counted within the text it was given, which may be a part of something.
+pub(crate) fn without_place(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+    message
 }
 
 /// serde_json counts lines within the text it is given, which here is one.
 fn without_line(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let message = match text.rfind(" at line ") {
-        Some(end) => &text[..end],
-        None => &text,
-    };
+    let message = without_place(error);
     if error.column() == 0 {
-        return message.to_owned();
+        return message;
     }
     let message = format!("{message}, at column {}", error.column());
     match error.classify() {

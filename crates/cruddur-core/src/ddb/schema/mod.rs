@@ -212,6 +212,27 @@ impl Table {
         })
     }
 
+    /// The ARN of the table's stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableNotFound`]; [`Error::TableIncomplete`] where the table has
+    /// none; [`Error::TableDiffers`] where it has one that does not carry new
+    /// images, which alone tell a message's text.
+    pub(crate) async fn stream_arn(&self) -> Result<String> {
+        let table = self.describe().await?.ok_or_else(|| self.not_found())?;
+        if let Some(difference) = definition::stream_difference(&table) {
+            return Err(Error::TableDiffers {
+                table: self.name.clone(),
+                at: self.at.clone(),
+                differences: vec![difference],
+            });
+        }
+        let enabled = table.stream_specification.is_some_and(|s| s.stream_enabled);
+        let arn = table.latest_stream_arn.filter(|_| enabled);
+        arn.ok_or_else(|| self.incomplete(&[Part::Stream]))
+    }
+
     async fn describe(&self) -> Result<Option<TableDescription>> {
         let result = self
             .client

@@ -1,10 +1,10 @@
 //! The JSON form of a conversation.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::ddb::json::without_place;
 use crate::ddb::limits::MAX_ITEM_SIZE;
 use crate::{Error, Result};
 
@@ -187,11 +187,7 @@ impl Reader<'_> {
     }
 
     fn json_error(&self, first_line: u64, error: &serde_json::Error) -> Error {
-        let text = error.to_string();
-        let message = match text.rfind(" at line ") {
-            Some(end) => text[..end].to_owned(),
-            None => text,
-        };
+        let message = without_place(error);
         let line = first_line + (error.line() as u64).saturating_sub(1);
         let message = match error.classify() {
             serde_json::error::Category::Data => message,
@@ -212,14 +208,6 @@ impl Reader<'_> {
 /// Says that a message's item would be too large.
 pub(super) fn too_large(size: usize) -> String {
     format!("the message takes {size} bytes, and DynamoDB takes {MAX_ITEM_SIZE} (400 KB) an item")
-}
-
-/// The text of an attribute, which other programs may have left out.
-pub(super) fn text_of(value: Option<&AttributeValue>) -> String {
-    value
-        .and_then(|value| value.as_s().ok())
-        .cloned()
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

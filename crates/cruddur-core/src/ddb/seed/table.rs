@@ -4,7 +4,7 @@ use futures_util::stream;
 use uuid::Uuid;
 
 use super::Seeded;
-use super::conversation::{Conversation, text_of};
+use super::conversation::Conversation;
 use super::plan::{self, Found, FoundGroup, List, Move, Plan, Survey};
 use crate::ddb::Table;
 use crate::ddb::batch::{Request, WriteOptions};
@@ -37,11 +37,11 @@ impl Table {
             .iter()
             .map(|item| {
                 let uuid = text(item, "message_uuid").and_then(|t| Uuid::try_parse(t).ok());
-                let sk = text_of(item.get("sk"));
+                let sk = text_of(item, "sk");
                 Found {
                     at: time::parse_instant(&sk),
                     position: uuid.and_then(|uuid| positions.get(&uuid).copied()),
-                    message: text_of(item.get("message")),
+                    message: text_of(item, "message"),
                     sk,
                 }
             })
@@ -55,7 +55,7 @@ impl Table {
         let mut list = List::default();
         let pk = group_pk(&person.uuid);
         for item in self.partition(&pk, "sk, message_group_uuid").await? {
-            let sk = text_of(item.get("sk"));
+            let sk = text_of(&item, "sk");
             if text(&item, "message_group_uuid") == Some(&group) {
                 let at = time::parse_instant(&sk);
                 list.ours.push(FoundGroup { sk, at });
@@ -211,4 +211,9 @@ impl Table {
         .await?;
         Ok(other)
     }
+}
+
+/// The text of an attribute, which other programs may have left out.
+fn text_of(item: &Item, name: &str) -> String {
+    text(item, name).unwrap_or_default().to_owned()
 }

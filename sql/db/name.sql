@@ -1,0 +1,2 @@
+-- The database that this session is in.
+select current_database()::text;
