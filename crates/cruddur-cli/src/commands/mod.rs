@@ -13,7 +13,6 @@ mod wait;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use cruddur_core::Error;
 
 use crate::context::Context;
 
@@ -88,17 +87,4 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode
         Command::Completions(args) => completions::completions(&args),
     }?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What was read from a file as text; the error names the line that is none.
-fn utf8(file: &str, bytes: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let ends = before.iter().filter(|byte| **byte == b'\n').count();
-        Error::Input {
-            file: file.to_owned(),
-            line: Some(ends as u64 + 1),
-            message: "this is not UTF-8".to_owned(),
-        }
-    })
 }

@@ -67,7 +67,9 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
         context
     };
     let database = Database::connect(&context.target)?;
-    args.confirmation.require(context, &database.name())?;
+    args.confirmation
+        .require(context, &database.name())
+        .await?;
     wait::until_ready(context, &wait::configured(context), args.patience).await?;
 
     let table = Table::connect(&context.target).await?;

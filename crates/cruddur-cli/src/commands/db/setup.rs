@@ -65,7 +65,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
         return plan(context, &database, there);
     }
     if there {
-        drop::confirm(context, &args.confirmation, &database)?;
+        drop::confirm(context, &args.confirmation, &database).await?;
     }
     let mut steps = Steps {
         context,

@@ -47,7 +47,7 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
     if context.target.production || options.dry_run {
         let there = super::announce(context, &table).await?;
         if there && !options.dry_run {
-            args.confirmation.require(context, table.name())?;
+            args.confirmation.require(context, table.name()).await?;
         }
     }
     let dropped = match table.drop(&options).await {

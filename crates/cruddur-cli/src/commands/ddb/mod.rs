@@ -101,15 +101,3 @@ pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {
         DdbCommand::Stream(command) => stream::run(context, command).await,
     }
 }
-
-/// A file that was named and cannot be read.
-fn unreadable(file: &str, error: &std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no file {file}")),
-        _ => Error::Input {
-            file: file.to_owned(),
-            line: None,
-            message: format!("it cannot be read: {error}"),
-        },
-    }
-}

@@ -24,7 +24,7 @@ pub struct CreateMessageArgs {
 }
 
 pub async fn create_message(context: &Context, args: &CreateMessageArgs) -> anyhow::Result<()> {
-    let text = args.text.read()?;
+    let text = args.text.read().await?;
     let database = Database::connect(&context.target)?;
     let sender = database.person_by_handle(&args.handle).await?;
     let table = Table::connect(&context.target).await?;

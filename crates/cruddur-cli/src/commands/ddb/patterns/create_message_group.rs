@@ -26,7 +26,7 @@ pub async fn create_message_group(
     context: &Context,
     args: &CreateMessageGroupArgs,
 ) -> anyhow::Result<()> {
-    let text = args.text.read()?;
+    let text = args.text.read().await?;
     let database = Database::connect(&context.target)?;
     let who = |handle: &str| Who::Handle(handle.to_owned());
     let (sender, receiver) = database

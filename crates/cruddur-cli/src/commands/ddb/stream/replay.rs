@@ -1,4 +1,3 @@
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,9 +6,8 @@ use cruddur_core::ddb::Table;
 use cruddur_core::stream::StreamEvent;
 
 use super::Totals;
-use crate::commands::ddb::unreadable;
-use crate::commands::utf8;
 use crate::context::Context;
+use crate::input;
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -18,11 +16,9 @@ pub struct ReplayArgs {
 }
 
 pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> {
-    let name = args.file.display().to_string();
-    let bytes = read(&args.file).map_err(|error| unreadable(&name, &error))?;
-    let text = utf8(&name, bytes)?;
+    let text = input::text(&args.file).await?;
     let event = StreamEvent::parse(&text).map_err(|(line, message)| Error::Input {
-        file: name,
+        file: args.file.display().to_string(),
         line: Some(line),
         message,
     })?;
@@ -42,13 +38,4 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
     let mut totals = Totals::default();
     totals.add(event.records.len(), &applied);
     totals.show(context)
-}
-
-fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
-    if file.as_os_str() != "-" {
-        return std::fs::read(file);
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
