@@ -138,8 +138,8 @@ impl Listener {
 
 /// Prints what clap has to say: help and version to stdout, errors to stderr.
 fn usage(mut error: clap::Error) -> ExitCode {
-    let last = std::env::args().next_back();
-    if last.as_deref() == Some("prod")
+    let last = std::env::args_os().next_back();
+    if last.is_some_and(|last| last == "prod")
         && matches!(
             error.kind(),
             ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand

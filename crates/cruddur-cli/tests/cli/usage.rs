@@ -1,5 +1,8 @@
 //! What people get wrong before anything is asked of a server.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use crate::assert_runs;
 use crate::support::TestEnvironment;
 
@@ -25,8 +28,28 @@ fn wrong_arguments() {
             environment.run(&["target", "-o", "yaml"]),
             environment.run(&["ddb", "scan", "--table", "b"]),
             environment.run(&["ddb", "drop", "a table"]),
+            environment.run(&["wait", "--timeout", "18446744073709551615"]),
         ]
     );
+}
+
+#[test]
+fn what_is_not_utf8() {
+    let environment = TestEnvironment::bare();
+    let caf = OsStr::from_bytes(b"caf\xe9");
+    let write = ["ddb", "patterns", "create-message", "--handle", "bayko"];
+    let mut command = environment.command(&write);
+    command.arg(caf);
+    let run = environment.finish(&write, command, b"").exits(2);
+    assert!(run.stderr.contains("invalid UTF-8"), "{run}");
+
+    let status = ["local", "status", "-o", "json"];
+    let folder = environment.path().join(caf);
+    std::fs::create_dir(&folder).unwrap();
+    let mut command = environment.command(&status);
+    command.current_dir(folder);
+    let run = environment.finish(&status, command, b"").exits(4);
+    assert_eq!(run.json()["state"], "absent");
 }
 
 #[test]
