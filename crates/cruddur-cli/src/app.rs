@@ -27,6 +27,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(error),
     };
+    if let Some(error) = cli.conflict() {
+        return usage(error);
+    }
     let ui = Ui::new(&cli.global);
     let context = match Context::new(cli.global, ui) {
         Ok(context) => context,

@@ -28,8 +28,8 @@ const SHOWN_HANDLE: &str = "andrewbrown";
 #[derive(Debug, Args)]
 pub struct SetupArgs {
     /// Start the local stack first, if it is not running
-    #[arg(long, conflicts_with = "prod")]
-    local: bool,
+    #[arg(long)]
+    pub local: bool,
     #[command(flatten)]
     patience: Patience,
     #[command(flatten)]

@@ -29,6 +29,10 @@ fn wrong_arguments() {
             environment.run(&["ddb", "scan", "--table", "b"]),
             environment.run(&["ddb", "drop", "a table"]),
             environment.run(&["wait", "--timeout", "18446744073709551615"]),
+            // clap knows only what stands on the same side of the command.
+            environment.run(&["setup", "--prod", "--local"]),
+            environment.run(&["--prod", "setup", "--local"]),
+            environment.run(&["-q", "target", "-v"]),
         ]
     );
 }
