@@ -88,3 +88,32 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode
     }?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// What leads libpq past the server that it is told, or keeps it from it by a
+/// demand that was meant for another. What remains (`PGAPPNAME`, `PGOPTIONS`,
+/// `PGTZ` and so on) is about the session.
+const LEAD_ELSEWHERE: [&str; 15] = [
+    "PGCHANNELBINDING",
+    "PGGSSENCMODE",
+    "PGHOSTADDR",
+    "PGLOADBALANCEHOSTS",
+    "PGMAXPROTOCOLVERSION",
+    "PGMINPROTOCOLVERSION",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSSLCERTMODE",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGTARGETSESSIONATTRS",
+];
+
+/// Keeps variables that were meant for another server from a program that uses
+/// libpq.
+fn stay_there(command: &mut std::process::Command) {
+    for name in LEAD_ELSEWHERE {
+        command.env_remove(name);
+    }
+}

@@ -83,6 +83,14 @@ fn exec_gives_the_status_of_its_command() {
         .exits(7);
     folder.run(&["local", "exec", "--", "no-such"]).exits(127);
     folder.run(&["local", "exec", "--", "/"]).exits(126);
+    // What was meant for another server is not for the stack's.
+    folder.environment.set("PGCHANNELBINDING", "require");
+    folder.environment.set("PGGSSENCMODE", "require");
+    let seen = folder.run(&["local", "exec", "--", "env"]).exits(0).stdout;
+    let seen: Vec<&str> = seen.lines().filter(|line| !line.contains("://")).collect();
+    let names = seen.iter().filter_map(|line| Some(line.split_once('=')?.0));
+    let names: Vec<&str> = names.filter(|name| name.starts_with("PG")).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
     // The command takes the place of cruddur, so this is the signal itself.
     let mut command =
         folder
