@@ -57,6 +57,17 @@ fn what_is_not_utf8() {
 }
 
 #[test]
+fn an_empty_profile_is_the_default_one() {
+    let mut environment = TestEnvironment::bare();
+    std::fs::create_dir(environment.path().join("home/.aws")).unwrap();
+    environment.write("home/.aws/config", "[default]\nregion = eu-west-1\n");
+    environment.set("AWS_PROFILE", "");
+    let run = environment.run(&["target"]).exits(0);
+    assert!(run.stdout.contains("eu-west-1"), "{run}");
+    assert!(run.stdout.contains("profile default"), "{run}");
+}
+
+#[test]
 fn targets() {
     let mut environment = TestEnvironment::bare();
     environment.set("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
