@@ -78,6 +78,14 @@ pub struct Global {
     pub no_input: bool,
 }
 
+/// The old scripts' last argument, where any text could be meant.
+pub fn not_prod(text: &str) -> Result<String, String> {
+    match text {
+        "prod" => Err("`prod` is no longer taken: use the flag --prod".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// Not every engine says what is wrong with another name.
 pub fn table_name(name: &str) -> Result<String, String> {
     check_table_name(name).map(|()| name.to_owned())

@@ -28,6 +28,7 @@ fn wrong_arguments() {
             environment.run(&["target", "-o", "yaml"]),
             environment.run(&["ddb", "scan", "--table", "b"]),
             environment.run(&["ddb", "drop", "a table"]),
+            environment.run(&["ddb", "seed", "prod"]),
             environment.run(&["wait", "--timeout", "18446744073709551615"]),
             // clap knows only what stands on the same side of the command.
             environment.run(&["setup", "--prod", "--local"]),

@@ -10,6 +10,7 @@ use cruddur_core::ddb::seed::{Conversation, SeedOptions, SeedState, Seeded, buil
 use cruddur_core::time::{parse_given, to_key};
 
 use super::{DryRun, MaxCapacity};
+use crate::args::not_prod;
 use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;
@@ -20,7 +21,7 @@ use crate::ui::{Out, printable};
 pub struct SeedArgs {
     /// Conversations to seed, one a file; - reads stdin
     /// [default: one between andrewbrown and bayko]
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = file)]
     files: Vec<PathBuf>,
     /// When the last message was written [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_given)]
@@ -141,4 +142,8 @@ fn tell(out: &mut Out, seeded: &Seeded, dry_run: bool) -> std::io::Result<()> {
         seeded.messages,
         to_key(seeded.last_at)
     )
+}
+
+fn file(text: &str) -> Result<PathBuf, String> {
+    not_prod(text).map(PathBuf::from)
 }
