@@ -154,6 +154,7 @@ fn a_newer_folder_is_refused_and_a_bad_one_told_in_a_sentence() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("cannot create /sys/.cruddur: "), "{told}");
+    assert!(!told.contains("os error"), "told twice: {told}");
 
     // Nothing is looked for in a home.
     let mut command = folder
