@@ -91,6 +91,9 @@ fn exec_gives_the_status_of_its_command() {
     let names = seen.iter().filter_map(|line| Some(line.split_once('=')?.0));
     let names: Vec<&str> = names.filter(|name| name.starts_with("PG")).collect();
     assert_eq!(names.len(), 5, "{names:?}");
+    for region in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        assert!(seen.contains(&&*format!("{region}=us-east-1")), "{seen:?}");
+    }
     // The command takes the place of cruddur, so this is the signal itself.
     let mut command =
         folder
