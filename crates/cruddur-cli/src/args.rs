@@ -78,6 +78,14 @@ pub struct Global {
     pub no_input: bool,
 }
 
+// What every command that writes takes.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DryRun {
+    /// Say what would be done, and do not do it
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// The old scripts' last argument, where any text could be meant.
 pub fn not_prod(text: &str) -> Result<String, String> {
     match text {

@@ -4,7 +4,8 @@ use clap::Args;
 use cruddur_core::db::Database;
 use serde::Serialize;
 
-use super::{DryRun, described, place};
+use super::{described, place};
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;

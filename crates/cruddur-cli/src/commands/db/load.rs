@@ -8,7 +8,8 @@ use cruddur_core::db::Database;
 use cruddur_core::db::script::{Loaded, Script};
 use serde::Serialize;
 
-use super::{DryRun, drop};
+use super::drop;
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::input;

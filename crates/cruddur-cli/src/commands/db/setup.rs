@@ -8,7 +8,8 @@ use cruddur_core::db::cognito_ids::Matched;
 use cruddur_core::db::script::Script;
 use serde::Serialize;
 
-use super::{DryRun, drop, load, place, update_cognito_user_ids};
+use super::{drop, load, place, update_cognito_user_ids};
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;

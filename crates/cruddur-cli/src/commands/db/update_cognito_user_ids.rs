@@ -6,7 +6,8 @@ use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::{Matched, Outcome};
 
-use super::{DryRun, drop, place};
+use super::{drop, place};
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::{printable, write_table};

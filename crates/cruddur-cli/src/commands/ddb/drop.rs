@@ -6,8 +6,7 @@ use cruddur_core::ddb::Table;
 use cruddur_core::ddb::schema::{DropOptions, Dropped};
 use serde::Serialize;
 
-use super::DryRun;
-use crate::args::{not_prod, table_name};
+use crate::args::{DryRun, not_prod, table_name};
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;

@@ -7,7 +7,8 @@ use cruddur_core::ddb::batch::WriteOptions;
 use cruddur_core::ddb::import::{ImportOptions, OnError};
 use serde::Serialize;
 
-use super::{DryRun, MaxCapacity};
+use super::MaxCapacity;
+use crate::args::DryRun;
 use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;

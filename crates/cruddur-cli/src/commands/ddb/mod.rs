@@ -81,14 +81,6 @@ fn tell_units(context: &Context, units: f64, kind: &str) {
     }
 }
 
-// What every command that writes takes.
-#[derive(Debug, Args)]
-struct DryRun {
-    /// Say what would be done, and do not do it
-    #[arg(long)]
-    dry_run: bool,
-}
-
 pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {
     match command {
         DdbCommand::SchemaLoad(args) => schema_load::schema_load(context, &args).await,

@@ -9,8 +9,8 @@ use cruddur_core::ddb::item::Person;
 use cruddur_core::ddb::seed::{Conversation, SeedOptions, SeedState, Seeded, built_in};
 use cruddur_core::time::{parse_given, to_key};
 
-use super::{DryRun, MaxCapacity};
-use crate::args::not_prod;
+use super::MaxCapacity;
+use crate::args::{DryRun, not_prod};
 use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;
