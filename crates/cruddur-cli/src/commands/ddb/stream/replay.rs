@@ -6,6 +6,7 @@ use cruddur_core::ddb::Table;
 use cruddur_core::stream::StreamEvent;
 
 use super::Totals;
+use crate::args::DryRun;
 use crate::context::Context;
 use crate::input;
 
@@ -13,6 +14,8 @@ use crate::input;
 pub struct ReplayArgs {
     /// The event, {"Records":[…]}; - reads standard input
     file: PathBuf,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> {
@@ -30,12 +33,19 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
             table.at()
         ));
     }
-    let applied = cruddur_core::stream::apply(&table, &event.records).await;
+    let dry_run = args.dry.dry_run;
+    let applied = match dry_run {
+        true => cruddur_core::stream::foretell(&table, &event.records).await,
+        false => cruddur_core::stream::apply(&table, &event.records).await,
+    };
     if let Some(cause) = applied.cause() {
         // No record is to blame for a table that is not there.
         return Err(cause.clone().into());
     }
-    let mut totals = Totals::default();
+    let mut totals = Totals {
+        dry_run,
+        ..Totals::default()
+    };
     totals.add(event.records.len(), &applied);
     totals.show(context)
 }
