@@ -27,6 +27,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(error),
     };
+    if let Some(error) = cli.conflict() {
+        return usage(error);
+    }
     let ui = Ui::new(&cli.global);
     let context = match Context::new(cli.global, ui) {
         Ok(context) => context,
@@ -138,8 +141,8 @@ impl Listener {
 
 /// Prints what clap has to say: help and version to stdout, errors to stderr.
 fn usage(mut error: clap::Error) -> ExitCode {
-    let last = std::env::args().next_back();
-    if last.as_deref() == Some("prod")
+    let last = std::env::args_os().next_back();
+    if last.is_some_and(|last| last == "prod")
         && matches!(
             error.kind(),
             ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand

@@ -1,6 +1,7 @@
 //! What can be typed.
 
-use clap::{Args, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, ValueEnum};
 use cruddur_core::ddb::limits::check_table_name;
 
 use crate::commands::Command;
@@ -20,6 +21,21 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The error where two flags exclude each other of which one stands before
+    /// the command's name and the other after it: that clap does not see.
+    pub fn conflict(&self) -> Option<clap::Error> {
+        let setup_local = matches!(&self.command, Command::Setup(args) if args.local);
+        let (one, other) = match &self.global {
+            global if global.quiet && global.verbose => ("--quiet", "--verbose"),
+            global if global.prod && setup_local => ("--prod", "--local"),
+            _ => return None,
+        };
+        let message = format!("the argument '{one}' cannot be used with '{other}'");
+        Some(Cli::command().error(ErrorKind::ArgumentConflict, message))
+    }
 }
 
 /// The flags that every command takes.
@@ -52,7 +68,7 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
     /// Print results and errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Say on stderr what is talked to
     #[arg(short, long, global = true)]
@@ -60,6 +76,22 @@ pub struct Global {
     /// Never ask; fail where an answer would be needed
     #[arg(long, global = true)]
     pub no_input: bool,
+}
+
+// What every command that writes takes.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DryRun {
+    /// Say what would be done, and do not do it
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The old scripts' last argument, where any text could be meant.
+pub fn not_prod(text: &str) -> Result<String, String> {
+    match text {
+        "prod" => Err("`prod` is no longer taken: use the flag --prod".to_owned()),
+        text => Ok(text.to_owned()),
+    }
 }
 
 /// Not every engine says what is wrong with another name.

@@ -16,13 +16,16 @@ pub struct Confirmation {
 impl Confirmation {
     /// Goes on in development, and in production once the name of the thing
     /// was given. What is about to go has been shown before.
-    pub fn require(&self, context: &Context, name: &str) -> anyhow::Result<()> {
+    pub async fn require(&self, context: &Context, name: &str) -> anyhow::Result<()> {
         if !context.target.production {
             return Ok(());
         }
         let given = match &self.confirm {
             Some(given) => given.clone(),
-            None if context.ui.can_ask => context.ui.ask(format_args!("Type {name} to go on:"))?,
+            None if context.ui.can_ask => {
+                let question = format!("Type {name} to go on:");
+                context.ui.ask(question).await?
+            }
             None => {
                 return Err(Error::Refused(format!(
                     "this changes production and nobody can be asked; it takes --confirm {name}"

@@ -39,9 +39,7 @@ impl Context {
         let mut inputs = Inputs {
             production: global.prod,
             region: global.region,
-            profile: global
-                .profile
-                .or_else(|| variables.get("AWS_PROFILE").cloned()),
+            profile: profile(global.profile, &variables),
             endpoint_url: global.endpoint_url,
             root_certificates: global.sslrootcert,
             table: global.table,
@@ -197,6 +195,16 @@ fn tell(ui: &Ui, target: &Target) {
         let at = choice.value.display(Service::Cognito, region);
         ui.status(format_args!("Cognito: {at} ({})", choice.why));
     }
+}
+
+/// The profile that is named. Where none is, the SDK looks for the variable
+/// itself, and takes an empty one for a name: it has to be told the default.
+fn profile(flag: Option<String>, variables: &HashMap<String, String>) -> Option<String> {
+    let named = flag.or_else(|| variables.get("AWS_PROFILE").cloned())?;
+    Some(match named.as_str() {
+        "" => "default".to_owned(),
+        _ => named,
+    })
 }
 
 /// Whether nothing nearer than the profile names the region.

@@ -30,10 +30,12 @@ pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(failure) {
         return ExitCode::SUCCESS;
     }
-    ui.error(format_args!("{failure:#}"));
     if let Some(error) = failure.downcast_ref::<cruddur_local::Error>() {
+        // Its sentence has the cause, which `{:#}` would tell a second time.
+        ui.error(error);
         return report_local(ui, error);
     }
+    ui.error(format_args!("{failure:#}"));
     let Some(error) = failure.chain().find_map(|e| e.downcast_ref::<Error>()) else {
         return ExitCode::from(FAILED);
     };

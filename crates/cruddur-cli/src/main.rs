@@ -11,6 +11,7 @@ mod commands;
 mod confirm;
 mod context;
 mod error;
+mod input;
 mod own_file;
 mod times;
 mod ui;

@@ -83,18 +83,26 @@ impl Ui {
         self.tell(format_args!("{} {text}", self.paint("36", "hint:")));
     }
 
-    /// Asks a question and returns the answer without the spaces around it.
-    pub fn ask(&self, question: impl Display) -> io::Result<String> {
+    /// Asks a question and returns the answer without the spaces around it. The
+    /// answer is waited for on another thread, so that this one hears Ctrl-C.
+    pub async fn ask(self, question: String) -> io::Result<String> {
+        let ask = move || self.ask_and_block(question);
+        tokio::task::spawn_blocking(ask).await?
+    }
+
+    fn ask_and_block(&self, question: impl Display) -> io::Result<String> {
         let mut stderr = io::stderr().lock();
         write!(stderr, "{question} ")?;
         stderr.flush()?;
+        drop(stderr);
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         Ok(answer.trim().to_owned())
     }
 
     /// Goes on only if the answer to `question` is `expected`; where nobody can
-    /// be asked, `flag` has to have been given.
+    /// be asked, `flag` has to have been given. For commands that do not listen
+    /// for signals yet, so that Ctrl-C ends them.
     pub fn confirm(
         &self,
         question: impl Display,
@@ -105,7 +113,7 @@ impl Ui {
             let needed = format!("this needs {flag} where nobody can be asked");
             return Err(cruddur_core::Error::Refused(needed).into());
         }
-        if self.ask(question)? != expected {
+        if self.ask_and_block(question)? != expected {
             let refused = "not confirmed, so nothing was changed".to_owned();
             return Err(cruddur_core::Error::Refused(refused).into());
         }

@@ -13,7 +13,6 @@ mod wait;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use cruddur_core::Error;
 
 use crate::context::Context;
 
@@ -90,15 +89,31 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was read from a file as text; the error names the line that is none.
-fn utf8(file: &str, bytes: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let ends = before.iter().filter(|byte| **byte == b'\n').count();
-        Error::Input {
-            file: file.to_owned(),
-            line: Some(ends as u64 + 1),
-            message: "this is not UTF-8".to_owned(),
-        }
-    })
+/// What leads libpq past the server that it is told, or keeps it from it by a
+/// demand that was meant for another. What remains (`PGAPPNAME`, `PGOPTIONS`,
+/// `PGTZ` and so on) is about the session.
+const LEAD_ELSEWHERE: [&str; 15] = [
+    "PGCHANNELBINDING",
+    "PGGSSENCMODE",
+    "PGHOSTADDR",
+    "PGLOADBALANCEHOSTS",
+    "PGMAXPROTOCOLVERSION",
+    "PGMINPROTOCOLVERSION",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSSLCERTMODE",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGTARGETSESSIONATTRS",
+];
+
+/// Keeps variables that were meant for another server from a program that uses
+/// libpq.
+fn stay_there(command: &mut std::process::Command) {
+    for name in LEAD_ELSEWHERE {
+        command.env_remove(name);
+    }
 }

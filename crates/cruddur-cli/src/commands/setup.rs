@@ -28,8 +28,8 @@ const SHOWN_HANDLE: &str = "andrewbrown";
 #[derive(Debug, Args)]
 pub struct SetupArgs {
     /// Start the local stack first, if it is not running
-    #[arg(long, conflicts_with = "prod")]
-    local: bool,
+    #[arg(long)]
+    pub local: bool,
     #[command(flatten)]
     patience: Patience,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
         context
     };
     let database = Database::connect(&context.target)?;
-    args.confirmation.require(context, &database.name())?;
+    args.confirmation.require(context, &database.name()).await?;
     wait::until_ready(context, &wait::configured(context), args.patience).await?;
 
     let table = Table::connect(&context.target).await?;
@@ -262,9 +262,9 @@ fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
     }
     write_table(out, &table)?;
     // As it was typed, so that the lines can be copied.
-    let program = std::env::args()
-        .next()
-        .unwrap_or_else(|| "cruddur".to_owned());
+    let program = std::env::args_os().next();
+    let program = program.unwrap_or_else(|| "cruddur".into());
+    let program = printable(&program.to_string_lossy());
     let prod = if context.target.production {
         " --prod"
     } else {

@@ -28,7 +28,7 @@ pub struct WaitArgs {
 pub struct Patience {
     /// Seconds to wait for the servers
     #[arg(long, value_name = "S", default_value_t = 60)]
-    timeout: u64,
+    timeout: u32,
 }
 
 /// A service as this command's arguments name it.
@@ -68,7 +68,7 @@ pub async fn until_ready(
     services: &[Waited],
     patience: Patience,
 ) -> anyhow::Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(patience.timeout);
+    let deadline = Instant::now() + Duration::from_secs(patience.timeout.into());
     let target = &context.target;
     for service in services {
         match service {

@@ -193,25 +193,56 @@ fn connect_keeps_the_password_out_of_the_arguments() {
          if [ \"$PGSSLROOTCERT\" ]; then cat \"$PGSSLROOTCERT\"; fi\n",
     );
     std::fs::set_permissions(&psql, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let run = |path: &str, arguments: &[&str]| {
+    let run = |environment: &TestEnvironment, path: &str, arguments: &[&str]| {
         let mut command = environment.command(arguments);
         command.env("PATH", path).output().unwrap()
     };
     let path = format!("{}:/bin", environment.path().display());
-    let found = run(&path, &["db", "connect", "--", "-c", "select 1"]);
+    let found = run(
+        &environment,
+        &path,
+        &["db", "connect", "--", "-c", "select 1"],
+    );
     assert_eq!(
         String::from_utf8_lossy(&found.stdout),
         "<--dbname=host='127.0.0.1' port='1' sslmode='prefer' user='u' dbname='d'>\n\
          <-c>\n<select 1>\nse cret\n"
     );
     // psql knows nothing of Amazon's authorities, so it is handed them in a file.
-    let rds = run(&path, &["db", "connect", "--sslrootcert", "rds"]);
+    let rds = run(
+        &environment,
+        &path,
+        &["db", "connect", "--sslrootcert", "rds"],
+    );
     let told = String::from_utf8_lossy(&rds.stdout);
     let (arguments, handed) = told.split_once("se cret\n").expect(&told);
     assert!(arguments.contains("sslmode='verify-full'"), "{arguments}");
     assert!(!arguments.contains("sslrootcert"), "{arguments}");
     assert_eq!(handed, cruddur_core::db::RDS_CERTIFICATES);
-    let missing = run("/none", &["db", "connect"]);
+    // Only the URL says which server that is, and how it is to be spoken to.
+    environment.write("psql", "#!/bin/sh\necho \"$*\"\nenv | grep ^PG | sort\n");
+    for (name, value) in [
+        ("PGHOSTADDR", "127.0.0.2"),
+        ("PGSERVICE", "elsewhere"),
+        ("PGGSSENCMODE", "require"),
+        ("PGTARGETSESSIONATTRS", "standby"),
+        ("PGSSLMODE", "require"),
+        ("PGCHANNELBINDING", "disable"),
+        ("PGTZ", "UTC"),
+    ] {
+        environment.set(name, value);
+    }
+    let elsewhere = run(
+        &environment,
+        &format!("{path}:/usr/bin"),
+        &["db", "connect"],
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&elsewhere.stdout),
+        "--dbname=host='127.0.0.1' port='1' sslmode='require' user='u' dbname='d' \
+         channel_binding='disable'\nPGPASSWORD=se cret\nPGTZ=UTC\n"
+    );
+    let missing = run(&environment, "/none", &["db", "connect"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("apt install postgresql-client"));
     environment.variables.clear();

@@ -17,3 +17,4 @@ mod setup;
 mod stream;
 mod tree;
 mod usage;
+mod waiting;

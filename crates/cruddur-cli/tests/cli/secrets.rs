@@ -32,11 +32,20 @@ const COMMANDS: &[&[&str]] = &[
     &["ddb", "import", "nothing.jsonl"],
     &["ddb", "patterns", "get-conversation"],
     &["ddb", "patterns", "list-conversations"],
-    &["ddb", "patterns", "create-message", "Hello"],
+    &[
+        "ddb",
+        "patterns",
+        "create-message",
+        "--handle",
+        "bayko",
+        "Hello",
+    ],
     &[
         "ddb",
         "patterns",
         "create-message-group",
+        "--handle",
+        "bayko",
         "--with",
         "londo",
         "Hello",
@@ -143,6 +152,8 @@ fn says_nothing(environment: &TestEnvironment, flags: &[&str], command: &[&str])
     let patience = Duration::from_secs(if serves { 1 } else { 5 });
     let (status, text) = told(environment.command(&all), patience);
     assert!(!holds_a_secret(&text), "{all:?}: {text}");
+    // A command that clap refuses has nothing to tell.
+    assert!(!text.contains("try '--help'"), "{all:?}: {text}");
     status == Some(0)
 }
 

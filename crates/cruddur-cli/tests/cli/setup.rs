@@ -1,5 +1,9 @@
 //! `cruddur setup` and what it makes.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+
 use serde_json::json;
 
 use crate::assert_runs;
@@ -30,6 +34,11 @@ fn a_second_setup_changes_nothing() {
     let before = environment.items();
     let second = environment.run(&["setup"]).exits(0);
     assert!(before == environment.items());
+    // Wherever the program is, it can be told how to go on.
+    let mut elsewhere = environment.command(&["setup"]);
+    elsewhere.arg0(OsStr::from_bytes(b"/cr\xffddur"));
+    let elsewhere = environment.finish(&["setup"], elsewhere, b"").exits(0);
+    assert!(elsewhere.stdout.contains("ddur target"), "{elsewhere}");
     let json = environment.run(&["setup", "-o", "json", "-q"]).exits(0);
     let steps = json.json()["steps"].as_array().unwrap().clone();
     assert_eq!(steps.len(), 6);
@@ -206,4 +215,13 @@ fn nobody_answers_who_listens() {
         scope.spawn(|| environment.run(&["doctor"]).exits(4));
     });
     environment.variables.clear();
+}
+
+#[test]
+fn somebody_waits_for_ever() {
+    let environment = TestEnvironment::new();
+    let longest = u32::MAX.to_string();
+    environment
+        .run(&["wait", "--timeout", &longest, "ddb", "db"])
+        .exits(0);
 }

@@ -136,9 +136,14 @@ fn events_from_files() {
     environment.write("cut.json", &event("one-message")[..300]);
     let replay =
         |name: &str| environment.run_with_input(&["ddb", "stream", "replay", "-"], &event(name));
+    let before = environment.items();
+    environment.write("event.json", event("several-groups"));
+    let dry_run = environment.run(&["ddb", "stream", "replay", "event.json", "--dry-run"]);
+    assert_eq!(environment.items(), before);
     assert_runs!(
         "stream_replay",
         [
+            dry_run,
             replay("one-message"),
             replay("one-message"),
             replay("remove"),

@@ -1,5 +1,8 @@
 //! What people get wrong before anything is asked of a server.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use crate::assert_runs;
 use crate::support::TestEnvironment;
 
@@ -25,8 +28,44 @@ fn wrong_arguments() {
             environment.run(&["target", "-o", "yaml"]),
             environment.run(&["ddb", "scan", "--table", "b"]),
             environment.run(&["ddb", "drop", "a table"]),
+            environment.run(&["ddb", "seed", "prod"]),
+            environment.run(&["wait", "--timeout", "18446744073709551615"]),
+            // clap knows only what stands on the same side of the command.
+            environment.run(&["setup", "--prod", "--local"]),
+            environment.run(&["--prod", "setup", "--local"]),
+            environment.run(&["-q", "target", "-v"]),
         ]
     );
+}
+
+#[test]
+fn what_is_not_utf8() {
+    let environment = TestEnvironment::bare();
+    let caf = OsStr::from_bytes(b"caf\xe9");
+    let write = ["ddb", "patterns", "create-message", "--handle", "bayko"];
+    let mut command = environment.command(&write);
+    command.arg(caf);
+    let run = environment.finish(&write, command, b"").exits(2);
+    assert!(run.stderr.contains("invalid UTF-8"), "{run}");
+
+    let status = ["local", "status", "-o", "json"];
+    let folder = environment.path().join(caf);
+    std::fs::create_dir(&folder).unwrap();
+    let mut command = environment.command(&status);
+    command.current_dir(folder);
+    let run = environment.finish(&status, command, b"").exits(4);
+    assert_eq!(run.json()["state"], "absent");
+}
+
+#[test]
+fn an_empty_profile_is_the_default_one() {
+    let mut environment = TestEnvironment::bare();
+    std::fs::create_dir(environment.path().join("home/.aws")).unwrap();
+    environment.write("home/.aws/config", "[default]\nregion = eu-west-1\n");
+    environment.set("AWS_PROFILE", "");
+    let run = environment.run(&["target"]).exits(0);
+    assert!(run.stdout.contains("eu-west-1"), "{run}");
+    assert!(run.stdout.contains("profile default"), "{run}");
 }
 
 #[test]

@@ -89,6 +89,17 @@ pub(crate) struct Planned<'a> {
 }
 
 impl Planned<'_> {
+    /// What would become of each group, in their order.
+    pub(crate) fn foretold(self) -> Vec<Result<Advance>> {
+        let foretold = |plan: Option<Plan>| match plan {
+            None => Advance::Unknown,
+            Some(plan) if plan.moved == 0 => Advance::Unchanged,
+            Some(plan) => Advance::Moved(plan.moved),
+        };
+        let plans = self.plans.into_iter();
+        plans.map(|plan| plan.map(foretold)).collect()
+    }
+
     /// Brings every participant's item of each group to its newest message. Says
     /// what became of each group, in their order.
     pub(crate) async fn carry_out(mut self, table: &Table) -> Vec<Result<Advance>> {

@@ -89,13 +89,27 @@ impl Applied {
 /// order. A record that fails is told of under [`Applied::failures`] and does
 /// not hold up the others; applying any record again changes nothing.
 pub async fn apply(table: &Table, records: &[StreamRecord]) -> Applied {
+    each_group(table, records, false).await
+}
+
+/// What [`apply`] would do now, going by the index. Writes nothing.
+pub async fn foretell(table: &Table, records: &[StreamRecord]) -> Applied {
+    each_group(table, records, true).await
+}
+
+async fn each_group(table: &Table, records: &[StreamRecord], dry_run: bool) -> Applied {
     let mut applied = Applied::default();
     let (numbers, newest): (Vec<_>, Vec<_>) =
         newest_by_group(records, &mut applied).into_values().unzip();
     let mut advanced = stream::iter(newest.chunks(TOGETHER))
         .map(|groups| advance::plan(table, groups))
         .buffered(PLANNED)
-        .map(|planned| planned.carry_out(table))
+        .map(|planned| async move {
+            match dry_run {
+                true => planned.foretold(),
+                false => planned.carry_out(table).await,
+            }
+        })
         .buffered(SENT)
         .map(stream::iter)
         .flatten()

@@ -15,7 +15,7 @@ mod reader;
 mod record;
 
 pub(crate) use advance::{Newest, plan};
-pub use apply::{Applied, Failure, MovedGroup, apply};
+pub use apply::{Applied, Failure, MovedGroup, apply, foretell};
 pub use checkpoint::{Checkpoint, Position};
 pub use client::Streams;
 pub use event::{StreamEvent, table_of};

@@ -10,6 +10,7 @@ use clap::Args;
 use cruddur_core::Error;
 use cruddur_core::db::{ConnectionUrl, Database, RDS, RDS_CERTIFICATES, SslMode};
 
+use crate::commands::stay_there;
 use crate::context::Context;
 use crate::own_file;
 
@@ -41,6 +42,8 @@ pub fn connect(context: &Context, args: &ConnectArgs) -> anyhow::Result<()> {
     command
         .arg(format!("--dbname={}", psql.conninfo))
         .args(&args.arguments);
+    // What of the variables counts is in the arguments.
+    stay_there(&mut command);
     // Every user of the machine can read arguments, and only ours and root the
     // environment.
     if let Some(password) = psql.password {

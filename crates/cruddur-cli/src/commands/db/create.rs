@@ -4,7 +4,8 @@ use clap::Args;
 use cruddur_core::db::Database;
 use serde::Serialize;
 
-use super::{DryRun, place};
+use super::place;
+use crate::args::DryRun;
 use crate::context::Context;
 use crate::ui::printable;
 

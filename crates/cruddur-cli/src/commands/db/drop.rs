@@ -4,7 +4,8 @@ use clap::Args;
 use cruddur_core::db::Database;
 use serde::Serialize;
 
-use super::{DryRun, described, place};
+use super::{described, place};
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;
@@ -39,7 +40,7 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
         false => false,
         true if dry_run => true,
         true => {
-            confirm(context, &args.confirmation, &database)?;
+            confirm(context, &args.confirmation, &database).await?;
             database.drop(args.force).await?
         }
     };
@@ -72,10 +73,12 @@ pub async fn announce(context: &Context, database: &Database) -> anyhow::Result<
 }
 
 /// Has the name of the database typed, in production.
-pub fn confirm(
+pub async fn confirm(
     context: &Context,
     confirmation: &Confirmation,
     database: &Database,
 ) -> anyhow::Result<()> {
-    confirmation.require(context, database.url().named_database()?)
+    confirmation
+        .require(context, database.url().named_database()?)
+        .await
 }

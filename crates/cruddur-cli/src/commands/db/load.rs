@@ -1,17 +1,18 @@
 //! What `schema-load` and `seed` have in common: a file, and what it did.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use cruddur_core::Error;
 use cruddur_core::db::Database;
 use cruddur_core::db::script::{Loaded, Script};
 use serde::Serialize;
 
-use super::{DryRun, drop};
+use super::drop;
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
+use crate::input;
 use crate::ui::printable;
 
 #[derive(Debug, Args)]
@@ -31,9 +32,12 @@ impl LoadArgs {
     }
 
     /// The file that was named, or the one compiled in.
-    pub fn script(&self, compiled_in: Script) -> anyhow::Result<Script> {
+    pub async fn script(&self, compiled_in: Script) -> anyhow::Result<Script> {
         match &self.file {
-            Some(file) => read(file),
+            Some(file) => {
+                let sql = input::text(file).await?;
+                Ok(Script::new(file.display().to_string(), sql))
+            }
             None => Ok(compiled_in),
         }
     }
@@ -45,26 +49,8 @@ impl LoadArgs {
             return Ok(());
         }
         drop::announce(context, database).await?;
-        drop::confirm(context, &self.confirmation, database)
+        drop::confirm(context, &self.confirmation, database).await
     }
-}
-
-fn read(file: &PathBuf) -> anyhow::Result<Script> {
-    let name = file.display().to_string();
-    let unreadable = |message: String| Error::Input {
-        file: name.clone(),
-        line: None,
-        message,
-    };
-    let mut bytes = Vec::new();
-    let result = if name == "-" {
-        std::io::stdin().read_to_end(&mut bytes).map(std::mem::drop)
-    } else {
-        std::fs::read(file).map(|read| bytes = read)
-    };
-    result.map_err(|error| unreadable(error.to_string()))?;
-    let sql = crate::commands::utf8(&name, bytes)?;
-    Ok(Script::new(name, sql))
 }
 
 #[derive(Debug, Serialize)]

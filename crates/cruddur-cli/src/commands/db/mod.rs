@@ -13,7 +13,7 @@ mod users;
 
 pub use connect::INSTALL_PSQL;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use cruddur_core::db::Database;
 use cruddur_core::db::admin::Contents;
 
@@ -40,14 +40,6 @@ pub enum DbCommand {
     Users(users::UsersArgs),
     /// Give users the ids that the Cognito pool has for their handles
     UpdateCognitoUserIds(update_cognito_user_ids::UpdateArgs),
-}
-
-// Whether to write.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct DryRun {
-    /// Say what would be done, and do not do it
-    #[arg(long)]
-    dry_run: bool,
 }
 
 pub async fn run(context: &Context, command: DbCommand) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ pub struct SchemaLoadArgs {
 
 pub async fn schema_load(context: &Context, args: &SchemaLoadArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
-    let script = args.load.script(Script::schema())?;
+    let script = args.load.script(Script::schema()).await?;
     let file = script.file.clone();
     args.load.confirm(context, &database).await?;
     let dry_run = args.load.dry_run();

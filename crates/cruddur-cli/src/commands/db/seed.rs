@@ -13,7 +13,7 @@ pub struct SeedArgs {
 
 pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
-    let script = args.load.script(Script::seed())?;
+    let script = args.load.script(Script::seed()).await?;
     let file = script.file.clone();
     args.load.confirm(context, &database).await?;
     let dry_run = args.load.dry_run();

@@ -8,7 +8,8 @@ use cruddur_core::db::cognito_ids::Matched;
 use cruddur_core::db::script::Script;
 use serde::Serialize;
 
-use super::{DryRun, drop, load, place, update_cognito_user_ids};
+use super::{drop, load, place, update_cognito_user_ids};
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;
@@ -65,7 +66,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
         return plan(context, &database, there);
     }
     if there {
-        drop::confirm(context, &args.confirmation, &database)?;
+        drop::confirm(context, &args.confirmation, &database).await?;
     }
     let mut steps = Steps {
         context,

@@ -6,7 +6,8 @@ use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::{Matched, Outcome};
 
-use super::{DryRun, drop, place};
+use super::{drop, place};
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::{printable, write_table};
@@ -29,7 +30,7 @@ pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> an
     let dry_run = args.dry.dry_run;
     if context.target.production && !dry_run {
         let planned = database.update_cognito_ids(&users, true).await?;
-        confirm(context, &args.confirmation, &database, &planned)?;
+        confirm(context, &args.confirmation, &database, &planned).await?;
     }
     let matched = database.update_cognito_ids(&users, dry_run).await?;
     show(context, &matched, dry_run)?;
@@ -43,7 +44,7 @@ pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> an
 }
 
 /// Real ids are written over in production only when that was confirmed.
-fn confirm(
+async fn confirm(
     context: &Context,
     confirmation: &Confirmation,
     database: &Database,
@@ -60,7 +61,7 @@ fn confirm(
         "{}: {overwritten} users have another Cognito id, which would be written over",
         printable(&place(database))
     ));
-    drop::confirm(context, confirmation, database)
+    drop::confirm(context, confirmation, database).await
 }
 
 fn show(context: &Context, matched: &[Matched], dry_run: bool) -> anyhow::Result<()> {

@@ -6,8 +6,7 @@ use cruddur_core::ddb::Table;
 use cruddur_core::ddb::schema::{DropOptions, Dropped};
 use serde::Serialize;
 
-use super::DryRun;
-use crate::args::table_name;
+use crate::args::{DryRun, not_prod, table_name};
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::ui::printable;
@@ -15,7 +14,7 @@ use crate::ui::printable;
 #[derive(Debug, Args)]
 pub struct DropArgs {
     /// Another table than the messages table
-    #[arg(value_name = "TABLE", value_parser = not_prod)]
+    #[arg(value_name = "TABLE", value_parser = named)]
     name: Option<String>,
     /// A table that is not there is no error
     #[arg(long)]
@@ -47,7 +46,7 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
     if context.target.production || options.dry_run {
         let there = super::announce(context, &table).await?;
         if there && !options.dry_run {
-            args.confirmation.require(context, table.name())?;
+            args.confirmation.require(context, table.name()).await?;
         }
     }
     let dropped = match table.drop(&options).await {
@@ -76,10 +75,6 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The old script's last argument would now name a table.
-fn not_prod(name: &str) -> Result<String, String> {
-    match name {
-        "prod" => Err("`prod` is no longer taken: use the flag --prod".to_owned()),
-        name => table_name(name),
-    }
+fn named(text: &str) -> Result<String, String> {
+    table_name(&not_prod(text)?)
 }

@@ -1,23 +1,24 @@
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write as _};
+use std::io::Write as _;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::batch::WriteOptions;
 use cruddur_core::ddb::import::{ImportOptions, OnError};
 use serde::Serialize;
 
-use super::{DryRun, MaxCapacity};
+use super::MaxCapacity;
+use crate::args::DryRun;
 use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;
+use crate::input;
 use crate::ui::printable;
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// What `ddb scan --raw -o jsonl` printed, or AWS's export to S3; - reads stdin
-    file: String,
+    file: PathBuf,
     /// What a bad line means for those after it
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     on_error: Then,
@@ -60,7 +61,7 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
             ..WriteOptions::default()
         },
     };
-    let source = open(&args.file)?;
+    let source = input::open(&args.file).await?;
     let table = Table::connect(&context.target).await?;
     if !options.dry_run {
         guard(context, args, &table).await?;
@@ -70,7 +71,7 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
         .import(source, &options, &mut |done| bar.set(done, None))
         .await;
     drop(bar);
-    let imported = imported.into_result(&args.file, options.on_error)?;
+    let imported = imported.into_result(&args.file.display().to_string(), options.on_error)?;
     let report = Report {
         table: table.name(),
         at: table.at(),
@@ -96,13 +97,5 @@ async fn guard(context: &Context, args: &ImportArgs, table: &Table) -> anyhow::R
         return Ok(());
     }
     super::announce(context, table).await?;
-    args.confirmation.require(context, table.name())
-}
-
-fn open(file: &str) -> Result<Box<dyn BufRead + Send>, Error> {
-    if file == "-" {
-        return Ok(Box::new(BufReader::with_capacity(64 * 1024, io::stdin())));
-    }
-    let source = File::open(file).map_err(|error| super::unreadable(file, &error))?;
-    Ok(Box::new(BufReader::with_capacity(64 * 1024, source)))
+    args.confirmation.require(context, table.name()).await
 }

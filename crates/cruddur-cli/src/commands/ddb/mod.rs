@@ -81,14 +81,6 @@ fn tell_units(context: &Context, units: f64, kind: &str) {
     }
 }
 
-// What every command that writes takes.
-#[derive(Debug, Args)]
-struct DryRun {
-    /// Say what would be done, and do not do it
-    #[arg(long)]
-    dry_run: bool,
-}
-
 pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {
     match command {
         DdbCommand::SchemaLoad(args) => schema_load::schema_load(context, &args).await,
@@ -99,17 +91,5 @@ pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {
         DdbCommand::Import(args) => import::import(context, &args).await,
         DdbCommand::Patterns(command) => patterns::run(context, command).await,
         DdbCommand::Stream(command) => stream::run(context, command).await,
-    }
-}
-
-/// A file that was named and cannot be read.
-fn unreadable(file: &str, error: &std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no file {file}")),
-        _ => Error::Input {
-            file: file.to_owned(),
-            line: None,
-            message: format!("it cannot be read: {error}"),
-        },
     }
 }

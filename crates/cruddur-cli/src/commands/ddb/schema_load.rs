@@ -6,7 +6,7 @@ use cruddur_core::ddb::Table;
 use cruddur_core::ddb::schema::{Billing, Loaded, SchemaOptions};
 use serde::Serialize;
 
-use super::DryRun;
+use crate::args::DryRun;
 use crate::context::Context;
 use crate::ui::printable;
 

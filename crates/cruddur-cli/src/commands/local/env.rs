@@ -67,7 +67,9 @@ pub fn variables(state: &State) -> Vec<(&'static str, String)> {
         ),
         ("AWS_ACCESS_KEY_ID", "cruddur".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "cruddur".to_owned()),
+        // boto3 reads one, the SDKs for other languages the other.
         ("AWS_DEFAULT_REGION", state.region.clone()),
+        ("AWS_REGION", state.region.clone()),
         ("CONNECTION_URL", state.connection_url()),
         ("PGHOST", postgres.host.clone()),
         ("PGPORT", postgres.port.to_string()),

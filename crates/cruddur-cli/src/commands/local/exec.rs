@@ -8,10 +8,8 @@ use cruddur_local::State;
 
 use super::env::variables;
 use super::{ephemeral, running, stack_dir};
+use crate::commands::stay_there;
 use crate::context::Context;
-
-/// What would lead libpq past the variables that are set.
-const LEAD_ELSEWHERE: [&str; 3] = ["PGHOSTADDR", "PGSERVICE", "PGSSLMODE"];
 
 #[derive(Debug, Args)]
 pub struct ExecArgs {
@@ -43,9 +41,7 @@ impl ExecArgs {
         let (program, arguments) = self.split();
         let mut command = Command::new(program);
         command.args(arguments);
-        for name in LEAD_ELSEWHERE {
-            command.env_remove(name);
-        }
+        stay_there(&mut command);
         command.envs(variables(state));
         command
     }

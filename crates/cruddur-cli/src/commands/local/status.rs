@@ -1,5 +1,4 @@
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
@@ -24,7 +23,7 @@ struct Report {
     /// Whether it runs and every service answers.
     healthy: bool,
     /// The data folder.
-    folder: PathBuf,
+    folder: String,
     /// The process of the stack, which runs DynamoDB and Cognito.
     pid: Option<u32>,
     started_at: Option<DateTime<Utc>>,
@@ -74,7 +73,7 @@ fn report(dir: &StackDir, status: &Status, services: Vec<ServiceHealth>) -> Repo
     Report {
         state,
         healthy: !services.is_empty() && services.iter().all(|service| service.healthy),
-        folder: dir.path().to_owned(),
+        folder: dir.path().display().to_string(),
         pid,
         started_at: known.map(|known| known.started_at),
         stopped_at: known.and_then(|known| known.stopped_at),

@@ -54,7 +54,11 @@ fn moving_conversations() {
             begin_seeded(&table);
             environment
         }),
-        is_whole: Box::new(|environment| Group::read(environment).is_whole()),
+        is_whole: Box::new(|environment| {
+            let group = Group::read(environment);
+            group.is_whole();
+            assert_eq!(group.items.len(), 2, "{:#?}", group.items);
+        }),
         is_done: Box::new(|environment| {
             let items = Group::read(environment).items;
             let text = "Zathras is used to being beast of burden.";

@@ -83,6 +83,17 @@ fn exec_gives_the_status_of_its_command() {
         .exits(7);
     folder.run(&["local", "exec", "--", "no-such"]).exits(127);
     folder.run(&["local", "exec", "--", "/"]).exits(126);
+    // What was meant for another server is not for the stack's.
+    folder.environment.set("PGCHANNELBINDING", "require");
+    folder.environment.set("PGGSSENCMODE", "require");
+    let seen = folder.run(&["local", "exec", "--", "env"]).exits(0).stdout;
+    let seen: Vec<&str> = seen.lines().filter(|line| !line.contains("://")).collect();
+    let names = seen.iter().filter_map(|line| Some(line.split_once('=')?.0));
+    let names: Vec<&str> = names.filter(|name| name.starts_with("PG")).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    for region in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        assert!(seen.contains(&&*format!("{region}=us-east-1")), "{seen:?}");
+    }
     // The command takes the place of cruddur, so this is the signal itself.
     let mut command =
         folder
@@ -146,6 +157,7 @@ fn a_newer_folder_is_refused_and_a_bad_one_told_in_a_sentence() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("cannot create /sys/.cruddur: "), "{told}");
+    assert!(!told.contains("os error"), "told twice: {told}");
 
     // Nothing is looked for in a home.
     let mut command = folder

@@ -6,6 +6,7 @@ use cruddur_core::ddb::patterns::parse_uuid;
 use uuid::Uuid;
 
 use super::{SEEDED_GROUP, TextArg, show_items};
+use crate::args::DryRun;
 use crate::context::Context;
 
 #[derive(Debug, Args)]
@@ -16,15 +17,14 @@ pub struct CreateMessageArgs {
     /// The message group
     #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP, value_parser = parse_uuid)]
     message_group_uuid: Uuid,
-    /// Show what would be written
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    dry: DryRun,
     #[command(flatten)]
     text: TextArg,
 }
 
 pub async fn create_message(context: &Context, args: &CreateMessageArgs) -> anyhow::Result<()> {
-    let text = args.text.read()?;
+    let text = args.text.read().await?;
     let database = Database::connect(&context.target)?;
     let sender = database.person_by_handle(&args.handle).await?;
     let table = Table::connect(&context.target).await?;
@@ -39,8 +39,8 @@ pub async fn create_message(context: &Context, args: &CreateMessageArgs) -> anyh
             cruddur_core::time::to_key(message.created_at)
         ));
     }
-    if !args.dry_run {
+    if !args.dry.dry_run {
         message = table.put_message(message).await?;
     }
-    show_items(context, &table, &[message.to_item()], args.dry_run)
+    show_items(context, &table, &[message.to_item()], args.dry.dry_run)
 }

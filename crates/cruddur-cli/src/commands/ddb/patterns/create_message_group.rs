@@ -5,6 +5,7 @@ use cruddur_core::db::users::Who;
 use cruddur_core::ddb::Table;
 
 use super::{TextArg, show_items};
+use crate::args::DryRun;
 use crate::context::Context;
 
 #[derive(Debug, Args)]
@@ -15,9 +16,8 @@ pub struct CreateMessageGroupArgs {
     /// To whom, by handle
     #[arg(long = "with", value_name = "OTHER")]
     other: String,
-    /// Show what would be written
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    dry: DryRun,
     #[command(flatten)]
     text: TextArg,
 }
@@ -26,7 +26,7 @@ pub async fn create_message_group(
     context: &Context,
     args: &CreateMessageGroupArgs,
 ) -> anyhow::Result<()> {
-    let text = args.text.read()?;
+    let text = args.text.read().await?;
     let database = Database::connect(&context.target)?;
     let who = |handle: &str| Who::Handle(handle.to_owned());
     let (sender, receiver) = database
@@ -36,8 +36,8 @@ pub async fn create_message_group(
     let mut group = table
         .draft_message_group(&sender, &receiver, &text, Utc::now())
         .await?;
-    if !args.dry_run {
+    if !args.dry.dry_run {
         group = table.put_message_group(group).await?;
     }
-    show_items(context, &table, &group.items(), args.dry_run)
+    show_items(context, &table, &group.items(), args.dry.dry_run)
 }

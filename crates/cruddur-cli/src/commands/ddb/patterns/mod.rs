@@ -6,7 +6,7 @@ mod get_conversation;
 mod list_conversations;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use cruddur_core::ddb::Table;
@@ -15,6 +15,7 @@ use cruddur_core::ddb::patterns::{Window, parse_before};
 use cruddur_core::time::Year;
 
 use crate::context::Context;
+use crate::input;
 use crate::ui::{printable, write_table};
 
 /// The group of the seeded conversation.
@@ -93,13 +94,11 @@ struct TextArg {
 }
 
 impl TextArg {
-    fn read(&self) -> anyhow::Result<String> {
+    async fn read(&self) -> anyhow::Result<String> {
         if self.text != "-" {
             return Ok(self.text.clone());
         }
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes)?;
-        Ok(crate::commands::utf8("-", bytes)?)
+        input::text(Path::new("-")).await
     }
 }
 

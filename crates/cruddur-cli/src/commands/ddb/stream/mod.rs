@@ -43,6 +43,7 @@ struct Totals {
     unchanged: usize,
     ignored: usize,
     failures: Vec<Failure>,
+    dry_run: bool,
 }
 
 impl Totals {
@@ -56,11 +57,16 @@ impl Totals {
 
     /// Prints them, and fails if a record did.
     fn show(&self, context: &Context) -> anyhow::Result<()> {
+        let (moved, were) = match self.dry_run {
+            true => ("would be moved", "would not be"),
+            false if self.failures.len() == 1 => ("moved", "was not"),
+            false => ("moved", "were not"),
+        };
         context.ui.show(self, |out| {
             use std::io::Write as _;
             writeln!(
                 out,
-                "{}: {} moved, {} up to date, {} ignored, {} failed",
+                "{}: {} {moved}, {} up to date, {} ignored, {} failed",
                 counted(self.records, "record"),
                 counted(self.moved, "group"),
                 self.unchanged,
@@ -73,14 +79,9 @@ impl Totals {
         }
         Err(Error::Partial {
             message: format!(
-                "{} of {} {} not applied to {}",
+                "{} of {} {were} applied to {}",
                 self.failures.len(),
                 counted(self.records, "record"),
-                if self.failures.len() == 1 {
-                    "was"
-                } else {
-                    "were"
-                },
                 context.target.table.value
             ),
             not_done: self.failures.iter().map(ToString::to_string).collect(),

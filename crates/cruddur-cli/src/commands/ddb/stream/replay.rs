@@ -1,4 +1,3 @@
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,22 +6,22 @@ use cruddur_core::ddb::Table;
 use cruddur_core::stream::StreamEvent;
 
 use super::Totals;
-use crate::commands::ddb::unreadable;
-use crate::commands::utf8;
+use crate::args::DryRun;
 use crate::context::Context;
+use crate::input;
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// The event, {"Records":[…]}; - reads standard input
     file: PathBuf,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> {
-    let name = args.file.display().to_string();
-    let bytes = read(&args.file).map_err(|error| unreadable(&name, &error))?;
-    let text = utf8(&name, bytes)?;
+    let text = input::text(&args.file).await?;
     let event = StreamEvent::parse(&text).map_err(|(line, message)| Error::Input {
-        file: name,
+        file: args.file.display().to_string(),
         line: Some(line),
         message,
     })?;
@@ -34,21 +33,19 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
             table.at()
         ));
     }
-    let applied = cruddur_core::stream::apply(&table, &event.records).await;
+    let dry_run = args.dry.dry_run;
+    let applied = match dry_run {
+        true => cruddur_core::stream::foretell(&table, &event.records).await,
+        false => cruddur_core::stream::apply(&table, &event.records).await,
+    };
     if let Some(cause) = applied.cause() {
         // No record is to blame for a table that is not there.
         return Err(cause.clone().into());
     }
-    let mut totals = Totals::default();
+    let mut totals = Totals {
+        dry_run,
+        ..Totals::default()
+    };
     totals.add(event.records.len(), &applied);
     totals.show(context)
-}
-
-fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
-    if file.as_os_str() != "-" {
-        return std::fs::read(file);
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
