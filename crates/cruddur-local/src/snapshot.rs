@@ -72,10 +72,10 @@ pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
     files::create_folder(&dir.snapshots_path())?;
     // Under another name until it is whole; no snapshot's name begins so.
     let unfinished = dir.snapshots_path().join(".new");
-    files::remove(&unfinished)?;
-    files::create_folder(&unfinished)?;
-    copy_data(dir.path(), &unfinished)?;
-    fs::rename(&unfinished, &target).map_err(Error::file("create", &target))?;
+    in_new_folder(&unfinished, || {
+        copy_data(dir.path(), &unfinished)?;
+        fs::rename(&unfinished, &target).map_err(Error::file("create", &target))
+    })?;
     look_at(&target)
 }
 
@@ -87,18 +87,31 @@ pub fn snapshot_restore(dir: &StackDir, name: &str) -> Result<(), Error> {
     let _lock = dir.lock()?;
     // Copied first, so that a full disk leaves the data as it is.
     let incoming = dir.path().join("restore.new");
-    files::remove(&incoming)?;
-    files::create_folder(&incoming)?;
-    copy_data(&source, &incoming)?;
-    remove_data(dir)?;
-    for name in DATA {
-        let from = incoming.join(name);
-        if from.exists() {
-            let to = dir.path().join(name);
-            fs::rename(&from, &to).map_err(Error::file("write", &to))?;
+    in_new_folder(&incoming, || {
+        copy_data(&source, &incoming)?;
+        remove_data(dir)?;
+        for name in DATA {
+            let from = incoming.join(name);
+            if from.exists() {
+                let to = dir.path().join(name);
+                fs::rename(&from, &to).map_err(Error::file("write", &to))?;
+            }
         }
-    }
+        Ok(())
+    })?;
     files::remove(&incoming)
+}
+
+/// Makes a folder and fills it. If that fails, the folder goes: what is left of
+/// a copy would keep a full disk full, and no stack starts on one.
+fn in_new_folder(folder: &Path, fill: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    files::remove(folder)?;
+    let filled = files::create_folder(folder).and_then(|()| fill());
+    if filled.is_err() {
+        // The error that counts is the one that brought us here.
+        let _ = files::remove(folder);
+    }
+    filled
 }
 
 /// The snapshots of a folder, oldest first.

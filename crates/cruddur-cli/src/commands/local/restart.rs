@@ -37,13 +37,20 @@ pub async fn around<T: Send + 'static>(
         done = &mut work => (done?, false),
         () = interruption.recv() => (work.await?, true),
     };
-    let state = match ran {
-        Some(manner) => Some(up::detached(context, dir, manner).await?.0),
-        None => None,
-    };
+    let mut restarted = None;
+    if let Some(manner) = ran {
+        match up::detached(context, dir, manner).await {
+            Ok((state, _)) => restarted = Some(state),
+            // Often for the same reason, a full disk for example.
+            Err(error) if done.is_err() => context.ui.warning(format_args!(
+                "the local stack is down, since it cannot be started again: {error:#}"
+            )),
+            Err(error) => return Err(error),
+        }
+    }
+    let done = done?;
     if stop {
-        done?;
         return Err(cruddur_core::Error::Interrupted.into());
     }
-    Ok((done?, state))
+    Ok((done, restarted))
 }

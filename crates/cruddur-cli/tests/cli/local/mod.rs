@@ -3,6 +3,7 @@
 mod folder;
 mod foreground;
 mod killed;
+mod maintenance;
 mod stream;
 
 use std::process::{Child, Output};
