@@ -2,8 +2,9 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::state::VERSION;
 use crate::{Error, Service, State, files};
@@ -13,6 +14,26 @@ use crate::{Error, Service, State, files};
 pub struct StackDir {
     path: PathBuf,
 }
+
+/// What a process holds a folder's lock for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To run the stack, until it is asked to end.
+    Stack,
+    /// To copy or to delete the data, which nobody may end halfway.
+    Data,
+}
+
+/// Who holds a folder's lock, by what stands in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    /// The process, if it has said so yet.
+    pub(crate) pid: Option<u32>,
+    pub(crate) purpose: Purpose,
+}
+
+/// How long the lock is waited for while someone copies or deletes the data.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is known of the stack of a folder.
 ///
@@ -118,10 +139,14 @@ impl StackDir {
         let holder = self.holder()?;
         let state = self.read_state()?;
         Ok(match (holder, state) {
-            (Some(pid), Some(state)) if pid == Some(state.pid) && state.stopped_at.is_none() => {
+            (Some(holder), Some(state))
+                if holder.purpose == Purpose::Stack
+                    && holder.pid == Some(state.pid)
+                    && state.stopped_at.is_none() =>
+            {
                 Status::Running(state)
             }
-            (Some(pid), _) => Status::Starting { pid },
+            (Some(Holder { pid, .. }), _) => Status::Starting { pid },
             (None, None) => Status::Absent,
             (None, Some(state)) if state.stopped_at.is_some() && state.failure.is_none() => {
                 Status::Stopped(state)
@@ -188,8 +213,22 @@ impl StackDir {
         Ok(())
     }
 
-    /// Takes the lock for this process, or says who has it.
-    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+    /// Takes the lock for this process, or says who has it. Whoever copies or
+    /// deletes the data is waited for.
+    pub(crate) fn lock(&self, purpose: Purpose) -> Result<Lock, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.try_lock(purpose) {
+                Err(Error::Busy { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                decided => return decided,
+            }
+        }
+    }
+
+    /// The same without waiting.
+    pub(crate) fn try_lock(&self, purpose: Purpose) -> Result<Lock, Error> {
         let path = self.lock_path();
         let mut file = files::private()
             .read(true)
@@ -212,31 +251,32 @@ impl StackDir {
         });
         match taken {
             Some(Ok(())) => {}
-            Some(Err(TryLockError::WouldBlock)) | None => {
-                // Whoever has just taken it says so in a moment.
-                let pid = (0..100).find_map(|_| {
-                    read_pid(&mut file).or_else(|| {
-                        std::thread::sleep(Duration::from_millis(1));
-                        None
-                    })
-                });
-                let folder = self.path.clone();
-                return Err(Error::AlreadyRunning { folder, pid });
-            }
+            Some(Err(TryLockError::WouldBlock)) | None => return Err(self.taken(&mut file)),
             Some(Err(TryLockError::Error(cause))) => return Err(Error::file("lock", &path)(cause)),
         }
-        let write_pid = |file: &mut File| {
-            file.set_len(0)?;
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(std::process::id().to_string().as_bytes())
-        };
-        write_pid(&mut file).map_err(Error::file("write", &path))?;
+        write_holder(&mut file, purpose).map_err(Error::file("write", &path))?;
         Ok(Lock { file })
     }
 
-    /// Who holds the lock: None for nobody, `Some(None)` for someone who has
-    /// not said yet.
-    pub(crate) fn holder(&self) -> Result<Option<Option<u32>>, Error> {
+    /// Says who has the lock.
+    fn taken(&self, file: &mut File) -> Error {
+        // Whoever has just taken it says so in a moment.
+        let holder = (0..100).find_map(|_| {
+            let holder = read_holder(file);
+            if holder.pid.is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            holder.pid.map(|_| holder)
+        });
+        let (folder, pid) = (self.path.clone(), holder.and_then(|holder| holder.pid));
+        match holder.map(|holder| holder.purpose) {
+            Some(Purpose::Data) => Error::Busy { folder, pid },
+            Some(Purpose::Stack) | None => Error::AlreadyRunning { folder, pid },
+        }
+    }
+
+    /// Who holds the lock, if anybody does.
+    pub(crate) fn holder(&self) -> Result<Option<Holder>, Error> {
         let path = self.lock_path();
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -245,9 +285,26 @@ impl StackDir {
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_pid(&mut file))),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
             Err(TryLockError::Error(cause)) => Err(Error::file("lock", &path)(cause)),
         }
+    }
+
+    /// Whether this process has the lock's file open, where the system tells
+    /// (Linux). What stands in it may be the id of a process in another
+    /// container, or of one that was killed, and then be anybody's here.
+    pub(crate) fn is_open_in(&self, pid: u32) -> bool {
+        let same = |path: &Path| {
+            let seen = path.metadata().ok()?;
+            Some((seen.dev(), seen.ino()))
+        };
+        let lock = same(&self.lock_path());
+        if !Path::new("/proc/self/fd").exists() {
+            return true;
+        }
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        let mut open = open.into_iter().flatten().flatten();
+        lock.is_some() && open.any(|entry| same(&entry.path()) == lock)
     }
 }
 
@@ -260,17 +317,40 @@ pub(crate) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // What it says is true no longer, and must not be read as the next one's.
+        let _ = self.file.set_len(0);
         // Closing is not enough: a child that another thread is just starting
         // has the file open too until its exec, and with it the lock.
         let _ = self.file.unlock();
     }
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
+/// What [`read_holder`] reads: the process alone, or with the word `data`.
+fn write_holder(file: &mut File, purpose: Purpose) -> std::io::Result<()> {
+    let pid = std::process::id();
+    let text = match purpose {
+        Purpose::Stack => pid.to_string(),
+        Purpose::Data => format!("{pid} data"),
+    };
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(text.as_bytes())
+}
+
+fn read_holder(file: &mut File) -> Holder {
     let mut text = String::new();
-    file.seek(SeekFrom::Start(0)).ok()?;
-    file.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    // A file that cannot be read says as much as one that is empty.
+    let _ = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_string(&mut text));
+    let (pid, purpose) = match text.trim().strip_suffix(" data") {
+        Some(pid) => (pid, Purpose::Data),
+        None => (text.trim(), Purpose::Stack),
+    };
+    Holder {
+        pid: pid.parse().ok(),
+        purpose,
+    }
 }
 
 #[cfg(test)]
@@ -286,7 +366,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = StackDir::at(folder.path());
         dir.prepare().unwrap();
-        let lock = dir.lock().unwrap();
+        let lock = dir.lock(Purpose::Stack).unwrap();
         let (mut forked, mut tell) = io::pipe().unwrap();
         let (mut go_on, release) = io::pipe().unwrap();
         let mut child = Command::new("true");
@@ -301,7 +381,7 @@ mod tests {
         forked.read_exact(&mut [0]).unwrap();
         // The child has a copy of every open file now, until its exec.
         drop(lock);
-        let again = dir.lock();
+        let again = dir.lock(Purpose::Stack);
         (&release).write_all(b"!").unwrap();
         assert!(starting.join().unwrap().unwrap().success());
         again.unwrap();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::dir::Purpose;
 use crate::{Error, Service, StackDir, files, postgres};
 
 /// A copy of the data under a name.
@@ -62,7 +63,7 @@ pub fn snapshot_check(dir: &StackDir, name: &str) -> Result<(), Error> {
 pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
     let target = folder_of(dir, name)?;
     dir.prepare()?;
-    let _lock = dir.lock()?;
+    let _lock = dir.lock(Purpose::Data)?;
     postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
     if target.exists() {
         return Err(Error::SnapshotExists {
@@ -84,7 +85,7 @@ pub fn snapshot_restore(dir: &StackDir, name: &str) -> Result<(), Error> {
     snapshot_check(dir, name)?;
     let source = folder_of(dir, name)?;
     dir.prepare()?;
-    let _lock = dir.lock()?;
+    let _lock = dir.lock(Purpose::Data)?;
     // Copied first, so that a full disk leaves the data as it is.
     let incoming = dir.path().join("restore.new");
     in_new_folder(&incoming, || {
@@ -151,7 +152,7 @@ pub fn reset(dir: &StackDir) -> Result<(), Error> {
         return Ok(());
     }
     dir.prepare()?;
-    let _lock = dir.lock()?;
+    let _lock = dir.lock(Purpose::Data)?;
     remove_data(dir)
 }
 

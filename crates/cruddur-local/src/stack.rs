@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::dir::Lock;
+use crate::dir::{Lock, Purpose};
 use crate::postgres::{Cluster, Server};
 use crate::state::VERSION;
 use crate::task::Task;
@@ -114,7 +114,7 @@ pub async fn start(
     dir.prepare()?;
     let lock = {
         let dir = dir.clone();
-        blocking(Service::Postgres, move || dir.lock()).await?
+        blocking(Service::Postgres, move || dir.lock(Purpose::Stack)).await?
     };
     // A damaged state file is no reason to fail: it would only tell the ports,
     // and it is about to be written anew.
