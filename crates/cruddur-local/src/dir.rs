@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// by a process id, which the system may have given to someone else since.
 #[derive(Debug, Clone)]
 pub enum Status {
-    /// None has ever run here.
+    /// None has ever run here, or what it wrote down is damaged.
     Absent,
     /// A process holds the lock and is not ready yet, or is ending.
     Starting {
@@ -155,18 +155,14 @@ impl StackDir {
         })
     }
 
-    /// What the last stack wrote down, running or not.
+    /// What the last stack wrote down, running or not. A damaged file is as good
+    /// as none: it tells nothing but addresses, and the next start writes it anew.
     pub(crate) fn read_state(&self) -> Result<Option<State>, Error> {
-        let path = self.state_path();
-        let Some(text) = files::read_if_there(&path)? else {
-            return Ok(None);
-        };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|cause| Error::Damaged {
-                path,
-                reason: cause.to_string(),
-            })
+        match files::read_if_there(&self.state_path()) {
+            Ok(text) => Ok(text.and_then(|text| serde_json::from_str(&text).ok())),
+            Err(Error::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
@@ -192,6 +188,14 @@ impl StackDir {
             }
         }
         Ok(())
+    }
+
+    /// Removes a damaged version, for those who leave nothing that has one.
+    pub(crate) fn forget_damaged_version(&self) -> Result<(), Error> {
+        match self.refuse_newer() {
+            Err(Error::Damaged { path, .. }) => files::remove(&path),
+            other => other,
+        }
     }
 
     fn refuse_newer(&self) -> Result<(), Error> {

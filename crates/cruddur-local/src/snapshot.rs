@@ -146,11 +146,12 @@ pub fn snapshot_delete(dir: &StackDir, name: &str) -> Result<(), Error> {
 }
 
 /// Deletes the data of a stopped stack. Its snapshots, its logs and the ports
-/// it had stay.
+/// it had stay; a damaged version is written anew.
 pub fn reset(dir: &StackDir) -> Result<(), Error> {
     if !dir.path().exists() {
         return Ok(());
     }
+    dir.forget_damaged_version()?;
     dir.prepare()?;
     let _lock = dir.lock(Purpose::Data)?;
     remove_data(dir)

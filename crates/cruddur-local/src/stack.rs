@@ -116,9 +116,7 @@ pub async fn start(
         let dir = dir.clone();
         blocking(Service::Postgres, move || dir.lock(Purpose::Stack)).await?
     };
-    // A damaged state file is no reason to fail: it would only tell the ports,
-    // and it is about to be written anew.
-    let last = dir.read_state().ok().flatten();
+    let last = dir.read_state()?;
     if last
         .as_ref()
         .is_some_and(|last| last.pid == std::process::id())
