@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::restart::around;
 use super::stack_dir;
+use crate::app::Interruption;
 use crate::context::Context;
 use crate::ui::write_table;
 
@@ -62,7 +63,7 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let work = move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_save(dir, &name);
-    let (saved, _) = around(context, &dir, work).await?;
+    let (saved, _) = around(context, &dir, &mut Interruption::listen(), work).await?;
     context.ui.status(format_args!(
         "saved the data of the local stack in {folder} as {}",
         saved.name
@@ -84,7 +85,7 @@ async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
         let name = name.clone();
         move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_restore(dir, &name)
     };
-    around(context, &dir, work).await?;
+    around(context, &dir, &mut Interruption::listen(), work).await?;
     context.ui.status(format_args!(
         "the data of the local stack in {folder} is as it was in {name}"
     ));
