@@ -73,7 +73,20 @@ impl StackDir {
         start
             .ancestors()
             .map(StackDir::at)
-            .find(|dir| dir.state_path().is_file())
+            .find(|dir| dir.state_path().is_file() && dir.may_be_trusted())
+    }
+
+    /// In a folder such as /tmp anybody can make a data folder, which would lead
+    /// everybody who works below to servers of theirs. Elsewhere the owner of
+    /// the folder answers for what is in it.
+    fn may_be_trusted(&self) -> bool {
+        const ANYBODY_MAY_MAKE_FILES: u32 = 0o1002;
+        let shared = |seen: std::fs::Metadata| {
+            seen.mode() & ANYBODY_MAY_MAKE_FILES == ANYBODY_MAY_MAKE_FILES
+        };
+        // SAFETY: geteuid only reads, and cannot fail.
+        let own = |seen: std::fs::Metadata| [0, unsafe { libc::geteuid() }].contains(&seen.uid());
+        !self.folder().metadata().is_ok_and(shared) || self.path.symlink_metadata().is_ok_and(own)
     }
 
     /// The data folder itself.
@@ -360,10 +373,34 @@ fn read_holder(file: &mut File) -> Holder {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_folder_of_someone_else_is_passed_over_where_anybody_can_make_one() {
+        let shared = tempfile::tempdir().unwrap();
+        let below = shared.path().join("below");
+        std::fs::create_dir(&below).unwrap();
+        let dir = StackDir::at(shared.path());
+        dir.prepare().unwrap();
+        files::write(&dir.state_path(), b"{}").unwrap();
+        let found = || StackDir::find(&below).is_some_and(|found| found.path() == dir.path());
+        let mode = |mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(shared.path(), mode).unwrap();
+        };
+        mode(0o1777);
+        assert!(found());
+        // Nobody but root can give it away.
+        if std::os::unix::fs::chown(dir.path(), Some(65_533), None).is_ok() {
+            assert!(!found());
+            mode(0o755);
+            assert!(found());
+        }
+    }
 
     #[test]
     fn a_child_that_is_just_starting_does_not_keep_the_lock() {
