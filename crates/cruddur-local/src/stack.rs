@@ -34,6 +34,8 @@ pub struct Options {
     /// Whether whoever starts the stack moves conversations in it, which is
     /// only written down: a later start "as it was" does the same.
     pub follows_stream: bool,
+    /// The table that these are in, which is only written down as well.
+    pub table: Option<String>,
     /// Gets every request that Cognito has answered.
     pub cognito_requests: Option<UnboundedSender<CognitoRequest>>,
 }
@@ -48,6 +50,7 @@ impl Default for Options {
             pool_users: Vec::new(),
             durable: true,
             follows_stream: true,
+            table: None,
             cognito_requests: None,
         }
     }
@@ -193,6 +196,7 @@ pub async fn start(
         failure: None,
         region: REGION.to_owned(),
         follows_stream: options.follows_stream,
+        table: options.table,
         dynamodb: dynamodb_state,
         postgres: Postgres {
             host: "127.0.0.1".to_owned(),

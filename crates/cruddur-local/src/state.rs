@@ -56,6 +56,9 @@ pub struct State {
     /// Whether conversations are moved in it when messages are written.
     #[serde(default = "yes")]
     pub follows_stream: bool,
+    /// The table whose conversations they are, where one was named.
+    #[serde(default)]
+    pub table: Option<String>,
     /// DynamoDB and its Streams.
     pub dynamodb: DynamoDb,
     /// PostgreSQL.
