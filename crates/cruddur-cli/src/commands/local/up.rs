@@ -197,7 +197,7 @@ pub fn tell_exit(context: &Context, exit: &Exit) {
     let ui = &context.ui;
     ui.error(format_args!("{} ended: {}", exit.service, exit.reason));
     for line in &exit.log {
-        ui.status(printable(line));
+        ui.detail(printable(line));
     }
 }
 
