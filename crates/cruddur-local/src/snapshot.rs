@@ -33,6 +33,14 @@ const DATA: [&str; 6] = [
     "postgres",
 ];
 
+/// What is made, or deleted, under a name of its own first.
+const UNFINISHED: [&str; 4] = [
+    "postgres.new",
+    "restore.new",
+    "snapshots/.new",
+    "snapshots/.deleted",
+];
+
 /// Whether a snapshot of this name can be made, for those who have a stack to
 /// end first.
 pub fn snapshot_check_new(dir: &StackDir, name: &str) -> Result<(), Error> {
@@ -145,7 +153,8 @@ pub fn snapshot_delete(dir: &StackDir, name: &str) -> Result<(), Error> {
     files::remove(&going)
 }
 
-/// Deletes the data of a stopped stack. Its snapshots, its logs and the ports
+/// Deletes the data of a stopped stack, and what is left of copies that were
+/// killed. Its snapshots, its logs and the ports
 /// it had stay; a damaged version is written anew.
 pub fn reset(dir: &StackDir) -> Result<(), Error> {
     if !dir.path().exists() {
@@ -154,13 +163,28 @@ pub fn reset(dir: &StackDir) -> Result<(), Error> {
     dir.forget_damaged_version()?;
     dir.prepare()?;
     let _lock = dir.lock(Purpose::Data)?;
+    for unfinished in UNFINISHED {
+        files::remove(&dir.path().join(unfinished))?;
+    }
     remove_data(dir)
 }
 
+/// Removes the data, and how far its stream was read: a table that is put back
+/// or made anew has other records, and to apply one again changes nothing.
 fn remove_data(dir: &StackDir) -> Result<(), Error> {
     postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
-    DATA.iter()
-        .try_for_each(|name| files::remove(&dir.path().join(name)))
+    for name in DATA {
+        files::remove(&dir.path().join(name))?;
+    }
+    let entries = fs::read_dir(dir.path()).map_err(Error::file("read", dir.path()))?;
+    for entry in entries {
+        let path = entry.map_err(Error::file("read", dir.path()))?.path();
+        let name = entry_name(&path);
+        if name.starts_with("stream-") && name.ends_with(".json") {
+            files::remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The name becomes a folder's, so it must not lead elsewhere.

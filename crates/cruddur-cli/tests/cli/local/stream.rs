@@ -99,3 +99,21 @@ fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
     environment.run(&["ddb", "stream", "drain"]).exits(0);
     assert_eq!(last_message(environment), "seen by nobody");
 }
+
+#[test]
+fn a_snapshot_that_is_put_back_is_followed_from_its_beginning() {
+    let folder = Folder::new();
+    let environment = &folder.environment;
+    let run = |arguments: &[&str]| environment.run(arguments).exits(0);
+    run(&["local", "up", "--detach", "--free-ports", "--no-stream"]);
+    run(&["setup", "-q"]);
+    let write = ["ddb", "patterns", "create-message", "--handle", "bayko"];
+    run(&[&write[..], &["moved later"]].concat());
+    run(&["local", "snapshot", "save", "one"]);
+    for _ in 0..2 {
+        run(&["ddb", "stream", "drain"]);
+        assert_eq!(last_message(environment), "moved later");
+        run(&["local", "snapshot", "restore", "one"]);
+        assert_ne!(last_message(environment), "moved later");
+    }
+}
