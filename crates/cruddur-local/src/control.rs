@@ -13,6 +13,9 @@ use crate::{Error, Service, StackDir, State, Status, files, postgres};
 
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How long a start that was given up may take to end what it had begun.
+const LEFTOVER: Duration = Duration::from_secs(10);
+
 /// What [`down`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Down {
@@ -67,11 +70,21 @@ pub fn end_leftover(dir: &StackDir) -> Result<(), Error> {
     if !dir.path().exists() {
         return Ok(());
     }
-    match dir.try_lock(Purpose::Data) {
-        Ok(_lock) => postgres::stop_orphan(&dir.data_path(Service::Postgres)),
-        // It is someone else's by now.
-        Err(Error::AlreadyRunning { .. } | Error::Busy { .. }) => Ok(()),
-        Err(error) => Err(error),
+    let deadline = Instant::now() + LEFTOVER;
+    loop {
+        return match dir.try_lock(Purpose::Data) {
+            Ok(_lock) => postgres::stop_orphan(&dir.data_path(Service::Postgres)),
+            // A part of that start which has yet to see that it was given up.
+            Err(Error::AlreadyRunning { pid, .. })
+                if pid == Some(std::process::id()) && Instant::now() < deadline =>
+            {
+                sleep(PAUSE);
+                continue;
+            }
+            // It is someone else's by now.
+            Err(Error::AlreadyRunning { .. } | Error::Busy { .. }) => Ok(()),
+            Err(error) => Err(error),
+        };
     }
 }
 

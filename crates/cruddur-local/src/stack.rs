@@ -1,6 +1,7 @@
 //! A running stack, from its start to its end.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -100,7 +101,7 @@ pub struct Stack {
     postgres: Server,
     logs: tokio::task::JoinHandle<()>,
     // Last, so that it is given up after everything above.
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 /// Starts every service of the folder's stack. The state file is written once
@@ -117,7 +118,7 @@ pub async fn start(
     dir.prepare()?;
     let lock = {
         let dir = dir.clone();
-        blocking(Service::Postgres, move || dir.lock(Purpose::Stack)).await?
+        Arc::new(blocking(Service::Postgres, move || dir.lock(Purpose::Stack)).await?)
     };
     let last = dir.read_state()?;
     if last
@@ -173,10 +174,13 @@ pub async fn start(
     );
     let (programs, cluster) = {
         let (dir, search_path) = (dir.clone(), options.search_path);
+        // Where the start is given up, this work holds the lock alone, and ends.
+        let lock = Arc::clone(&lock);
         blocking(Service::Postgres, move || {
+            let given_up = || Arc::strong_count(&lock) == 1;
             let programs = postgres::find(search_path.as_deref(), &folder)?;
             postgres::stop_orphan(&folder)?;
-            let cluster = Cluster::open(&dir, &programs, options.durable)?;
+            let cluster = Cluster::open(&dir, &programs, options.durable, given_up)?;
             Ok((programs, cluster))
         })
         .await?

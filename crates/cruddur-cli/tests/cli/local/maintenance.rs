@@ -1,33 +1,10 @@
 //! What is done to the data as a whole, when it fails or is asked to stop.
 
-use std::fs::Permissions;
 use std::io::{BufReader, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::process::Command;
 
 use super::folder::{Folder, piped, read_until, signal};
 use crate::support;
-
-/// A run with another initdb, which is this script.
-fn with_initdb(folder: &Folder, script: &str, arguments: &[&str]) -> Command {
-    let bin = folder.environment.path().join("bin");
-    std::fs::create_dir_all(&bin).unwrap();
-    for (name, script) in [
-        ("initdb", script),
-        ("postgres", "echo 'postgres (PostgreSQL) 15.0'"),
-    ] {
-        let path = bin.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
-    }
-    // Root runs it under another account.
-    let all = Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.environment.path(), all).unwrap();
-    let mut command = folder.environment.command(arguments);
-    command.env("PATH", bin);
-    command
-}
 
 fn state(folder: &Folder) -> String {
     let status = folder.run(&["local", "status", "-o", "json"]).json();
@@ -128,28 +105,4 @@ fn a_damaged_file_is_mended_by_the_command_that_its_error_names() {
     );
     folder.run(&["local", "reset", "--yes"]).exits(0);
     assert_eq!(state(&folder), "running");
-}
-
-#[test]
-fn a_first_start_that_fails_leaves_a_log_and_can_be_reset() {
-    let folder = Folder::new();
-    let none = folder.run(&["local", "logs"]).exits(4);
-    assert!(none.stderr.contains("no local stack is running"), "{none}");
-    let script = "echo 'initdb: error: no more' >&2; exit 1";
-    let up = ["local", "up", "--detach", "--free-ports", "-q"];
-    let failed = with_initdb(&folder, script, &up).output().unwrap();
-    let told = String::from_utf8(failed.stderr).unwrap();
-    assert_eq!(failed.status.code(), Some(1), "{told}");
-    // Even where nothing but errors is wanted, and as its hint says.
-    assert!(told.contains("initdb failed: no more"), "{told}");
-    assert!(told.contains("cruddur local logs"), "{told}");
-    let logs = folder.run(&["local", "logs"]).exits(0);
-    assert!(logs.stdout.contains("initdb failed: no more"), "{logs}");
-
-    let data = folder.environment.path().join(".cruddur");
-    assert!(data.join("dynamodb.sqlite").exists());
-    let reset = folder.run(&["local", "reset", "--yes"]).exits(0);
-    assert!(reset.stderr.contains("deleted the data"), "{reset}");
-    assert!(!data.join("dynamodb.sqlite").exists());
-    assert!(!data.join("postgres.password").exists());
 }

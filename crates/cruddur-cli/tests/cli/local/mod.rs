@@ -1,5 +1,6 @@
 //! The local stack as a person runs it, through the binary.
 
+mod first;
 mod folder;
 mod foreground;
 mod killed;
