@@ -253,42 +253,39 @@ impl StackDir {
             .truncate(false)
             .open(&path)
             .map_err(Error::file("open", &path))?;
-        // To look whether the lock is held, `status` takes a shared one for a
-        // moment. That must not look like a stack, so it is told from one by a
-        // shared lock of our own; what it collides with is gone the next time.
-        let taken = (0..100).find_map(|_| match file.try_lock() {
-            Err(TryLockError::WouldBlock) => match file.try_lock_shared() {
+        for _ in 0..100 {
+            match file.try_lock() {
                 Ok(()) => {
-                    std::thread::sleep(Duration::from_millis(1));
-                    None
+                    write_holder(&mut file, purpose).map_err(Error::file("write", &path))?;
+                    return Ok(Lock { file });
                 }
-                refused => Some(refused),
-            },
-            decided => Some(decided),
-        });
-        match taken {
-            Some(Ok(())) => {}
-            Some(Err(TryLockError::WouldBlock)) | None => return Err(self.taken(&mut file)),
-            Some(Err(TryLockError::Error(cause))) => return Err(Error::file("lock", &path)(cause)),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(cause)) => return Err(Error::file("lock", &path)(cause)),
+            }
+            // To look whether the lock is held, `status` takes a shared one for a
+            // moment. That must not look like a stack, so it is told from one by
+            // a shared lock of our own; what it collides with is gone the next
+            // time. Whoever has just taken the lock, or is about to give it up,
+            // says nothing for a moment, too.
+            if file.try_lock_shared().is_err() {
+                let holder = read_holder(&mut file);
+                if holder.pid.is_some() {
+                    return Err(self.held_by(holder));
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        write_holder(&mut file, purpose).map_err(Error::file("write", &path))?;
-        Ok(Lock { file })
+        Err(self.held_by(Holder {
+            pid: None,
+            purpose: Purpose::Stack,
+        }))
     }
 
-    /// Says who has the lock.
-    fn taken(&self, file: &mut File) -> Error {
-        // Whoever has just taken it says so in a moment.
-        let holder = (0..100).find_map(|_| {
-            let holder = read_holder(file);
-            if holder.pid.is_none() {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            holder.pid.map(|_| holder)
-        });
-        let (folder, pid) = (self.path.clone(), holder.and_then(|holder| holder.pid));
-        match holder.map(|holder| holder.purpose) {
-            Some(Purpose::Data) => Error::Busy { folder, pid },
-            Some(Purpose::Stack) | None => Error::AlreadyRunning { folder, pid },
+    fn held_by(&self, Holder { pid, purpose }: Holder) -> Error {
+        let folder = self.path.clone();
+        match purpose {
+            Purpose::Data => Error::Busy { folder, pid },
+            Purpose::Stack => Error::AlreadyRunning { folder, pid },
         }
     }
 
