@@ -120,6 +120,13 @@ impl fmt::Debug for Postgres {
     }
 }
 
+impl Postgres {
+    /// Its address without any password.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
 /// The address of Cognito, and the pool it began with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cognito {
@@ -155,7 +162,7 @@ impl State {
         match service {
             Service::DynamoDb => self.dynamodb.url.clone(),
             Service::Cognito => self.cognito.url.clone(),
-            Service::Postgres => format!("{}:{}", self.postgres.host, self.postgres.port),
+            Service::Postgres => self.postgres.address(),
         }
     }
 }
