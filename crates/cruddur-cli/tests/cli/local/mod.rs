@@ -53,6 +53,9 @@ fn from_up_to_down() {
         let shown = folder.run(&["local", "env", "--shell", shell]).exits(0);
         assert!(shown.stdout.starts_with(first), "{shown}");
     }
+    // The web app checks who a token is for.
+    let client = &variables["AWS_COGNITO_USER_POOL_CLIENT_ID"];
+    assert!(!client.as_str().unwrap().is_empty());
     let seen = folder.run(&["local", "exec", "--", "sh", "-c", "echo $CONNECTION_URL"]);
     assert_eq!(
         seen.exits(0).stdout.trim(),
