@@ -67,6 +67,12 @@ impl StackDir {
         }
     }
 
+    /// The data folder for whoever works in `folder`: that of the nearest stack,
+    /// or the one that a start would make.
+    pub fn of(folder: &Path) -> StackDir {
+        StackDir::find(folder).unwrap_or_else(|| StackDir::at(folder))
+    }
+
     /// The nearest data folder with a state file, from `start` upwards.
     pub fn find(start: &Path) -> Option<StackDir> {
         let start = std::path::absolute(start).ok()?;

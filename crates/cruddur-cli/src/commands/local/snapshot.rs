@@ -8,6 +8,7 @@ use super::restart::around;
 use super::stack_dir;
 use crate::app::Interruption;
 use crate::context::Context;
+use crate::times::FORMAT;
 use crate::ui::write_table;
 
 #[derive(Debug, Subcommand)]
@@ -105,10 +106,7 @@ fn list(context: &Context) -> anyhow::Result<()> {
         let mut table = ui.table(&["name", "saved"]);
         for snapshot in &snapshots {
             let saved = snapshot.created_at.with_timezone(&chrono::Local);
-            table.add_row([
-                snapshot.name.clone(),
-                saved.format("%Y-%m-%d %H:%M:%S").to_string(),
-            ]);
+            table.add_row([snapshot.name.clone(), saved.format(FORMAT).to_string()]);
         }
         write_table(out, &table)
     })?;
