@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use cruddur_core::target::DEFAULT_TABLE;
 use cruddur_core::{Error, Service};
 
-use crate::ui::Ui;
+use crate::ui::{Ui, printable};
 
 /// The operation failed.
 pub const FAILED: u8 = 1;
@@ -53,7 +53,7 @@ pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
 fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
     use cruddur_local::Error;
     for line in error.log() {
-        ui.status(line);
+        ui.detail(printable(line));
     }
     if let Some(hint) = error.hint() {
         ui.hint(hint);

@@ -10,8 +10,7 @@ use cruddur_local::StackDir;
 /// Where a file of that name is for a folder: in its `.cruddur`, or in that of
 /// the folder above it in which a local stack has its data.
 pub fn path(folder: &Path, name: &str) -> PathBuf {
-    let dir = StackDir::find(folder).unwrap_or_else(|| StackDir::at(folder));
-    dir.path().join(name)
+    StackDir::of(folder).path().join(name)
 }
 
 /// Writes it, so that whoever reads it, even after a crash of this process,

@@ -6,7 +6,8 @@ use cruddur_core::time::parse_instant;
 
 use crate::ui::printable;
 
-const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
+/// A time as people read it, to the second.
+pub const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
 // Whether times are shown in UTC.
 #[derive(Debug, Args)]

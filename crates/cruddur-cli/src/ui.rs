@@ -78,6 +78,11 @@ impl Ui {
         self.tell(format_args!("{} {text}", self.paint("1;31", "error:")));
     }
 
+    /// Says more of why, such as what a log has to say about it.
+    pub fn detail(&self, text: impl Display) {
+        self.tell(text);
+    }
+
     /// Says what to do about it.
     pub fn hint(&self, text: impl Display) {
         self.tell(format_args!("{} {text}", self.paint("36", "hint:")));

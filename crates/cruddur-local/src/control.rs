@@ -1,16 +1,20 @@
 //! A stack in another process: starting it in the background, ending it.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::dir::{Holder, Purpose};
 use crate::{Error, Service, StackDir, State, Status, files, postgres};
 
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a start that was given up may take to end what it had begun.
+const LEFTOVER: Duration = Duration::from_secs(10);
 
 /// What [`down`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +29,9 @@ pub enum Down {
 
 /// Asks the running stack to end (SIGTERM) and waits until it has, at most for
 /// `timeout`; then kills it. What it had acknowledged is on the disk either way.
+/// Whoever copies or deletes the data is waited for, and never ended.
 pub fn down(dir: &StackDir, timeout: Duration) -> Result<Down, Error> {
-    let Some(pid) = holder(dir, timeout)? else {
+    let Some(pid) = stack_process(dir, timeout)? else {
         // A server that outlived a stack that died ends here as well.
         postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
         return Ok(Down::NotRunning);
@@ -35,11 +40,18 @@ pub fn down(dir: &StackDir, timeout: Duration) -> Result<Down, Error> {
         (libc::SIGTERM, timeout, Down::Stopped),
         (libc::SIGKILL, Duration::from_secs(5), Down::Killed),
     ] {
-        // SAFETY: sends a signal, to the process that holds the lock.
-        unsafe { libc::kill(pid as libc::pid_t, signal) };
+        if dir.is_open_in(pid) {
+            // SAFETY: sends a signal, to the process that holds the lock.
+            let sent = unsafe { libc::kill(pid as libc::pid_t, signal) };
+            if sent == -1 && io::Error::last_os_error().kind() == ErrorKind::PermissionDenied {
+                return Err(elsewhere(dir, pid));
+            }
+        }
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
-            if dir.holder()?.is_none_or(|now| now != Some(pid)) {
+            // One that says nothing may still be about to give the lock up.
+            let next = |now: Holder| now.pid.is_some_and(|other| other != pid);
+            if dir.holder()?.is_none_or(next) {
                 postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
                 return Ok(done);
             }
@@ -58,29 +70,54 @@ pub fn end_leftover(dir: &StackDir) -> Result<(), Error> {
     if !dir.path().exists() {
         return Ok(());
     }
-    match dir.lock() {
-        Ok(_lock) => postgres::stop_orphan(&dir.data_path(Service::Postgres)),
-        // It is someone else's by now.
-        Err(Error::AlreadyRunning { .. }) => Ok(()),
-        Err(error) => Err(error),
+    let deadline = Instant::now() + LEFTOVER;
+    loop {
+        return match dir.try_lock(Purpose::Data) {
+            Ok(_lock) => postgres::stop_orphan(&dir.data_path(Service::Postgres)),
+            // A part of that start which has yet to see that it was given up.
+            Err(Error::AlreadyRunning { pid, .. })
+                if pid == Some(std::process::id()) && Instant::now() < deadline =>
+            {
+                sleep(PAUSE);
+                continue;
+            }
+            // It is someone else's by now.
+            Err(Error::AlreadyRunning { .. } | Error::Busy { .. }) => Ok(()),
+            Err(error) => Err(error),
+        };
     }
 }
 
-/// The process that holds the lock. It writes its id a moment after taking it.
-fn holder(dir: &StackDir, timeout: Duration) -> Result<Option<u32>, Error> {
-    let deadline = Instant::now() + timeout;
+/// The process that runs the stack. It writes its id a moment after taking the
+/// lock.
+fn stack_process(dir: &StackDir, timeout: Duration) -> Result<Option<u32>, Error> {
+    let begun = Instant::now();
     loop {
-        match dir.holder()? {
-            None => return Ok(None),
-            Some(Some(pid)) => return Ok(Some(pid)),
-            Some(None) if Instant::now() > deadline => {
-                return Err(Error::AlreadyRunning {
-                    folder: dir.path().to_owned(),
-                    pid: None,
-                });
+        let Some(Holder { pid, purpose }) = dir.holder()? else {
+            return Ok(None);
+        };
+        let waited = begun.elapsed();
+        match (pid, purpose) {
+            (Some(pid), Purpose::Stack) if dir.is_open_in(pid) => return Ok(Some(pid)),
+            // Until it writes its own id, that of one that was killed may stand there.
+            (Some(pid), Purpose::Stack) if waited > PAUSE * 100 => return Err(elsewhere(dir, pid)),
+            (pid, Purpose::Data) if waited > timeout => {
+                let folder = dir.path().to_owned();
+                return Err(Error::Busy { folder, pid });
             }
-            Some(None) => sleep(PAUSE),
+            (None, Purpose::Stack) if waited > timeout => {
+                let folder = dir.path().to_owned();
+                return Err(Error::AlreadyRunning { folder, pid });
+            }
+            _ => sleep(PAUSE),
         }
+    }
+}
+
+fn elsewhere(dir: &StackDir, pid: u32) -> Error {
+    Error::Elsewhere {
+        folder: dir.path().to_owned(),
+        pid,
     }
 }
 
@@ -175,5 +212,31 @@ pub fn wait_until_ready(
             ));
         }
         sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_replaces_the_data_is_waited_for_and_not_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StackDir::at(folder.path());
+        dir.prepare().unwrap();
+        let lock = dir.lock(Purpose::Data).unwrap();
+        // It would end this very process.
+        let error = down(&dir, Duration::ZERO).unwrap_err();
+        assert!(matches!(error, Error::Busy { .. }), "{error}");
+        let error = dir.try_lock(Purpose::Stack).unwrap_err();
+        assert!(matches!(error, Error::Busy { .. }), "{error}");
+        end_leftover(&dir).unwrap();
+        let waiting = {
+            let dir = dir.clone();
+            std::thread::spawn(move || dir.lock(Purpose::Stack).map(drop))
+        };
+        drop(lock);
+        waiting.join().unwrap().unwrap();
+        assert_eq!(down(&dir, Duration::ZERO).unwrap(), Down::NotRunning);
     }
 }

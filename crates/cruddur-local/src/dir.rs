@@ -2,8 +2,9 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::state::VERSION;
 use crate::{Error, Service, State, files};
@@ -14,13 +15,33 @@ pub struct StackDir {
     path: PathBuf,
 }
 
+/// What a process holds a folder's lock for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To run the stack, until it is asked to end.
+    Stack,
+    /// To copy or to delete the data, which nobody may end halfway.
+    Data,
+}
+
+/// Who holds a folder's lock, by what stands in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    /// The process, if it has said so yet.
+    pub(crate) pid: Option<u32>,
+    pub(crate) purpose: Purpose,
+}
+
+/// How long the lock is waited for while someone copies or deletes the data.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What is known of the stack of a folder.
 ///
 /// Decided by the lock that a stack holds as long as its process lives, never
 /// by a process id, which the system may have given to someone else since.
 #[derive(Debug, Clone)]
 pub enum Status {
-    /// None has ever run here.
+    /// None has ever run here, or what it wrote down is damaged.
     Absent,
     /// A process holds the lock and is not ready yet, or is ending.
     Starting {
@@ -46,13 +67,32 @@ impl StackDir {
         }
     }
 
+    /// The data folder for whoever works in `folder`: that of the nearest stack,
+    /// or the one that a start would make.
+    pub fn of(folder: &Path) -> StackDir {
+        StackDir::find(folder).unwrap_or_else(|| StackDir::at(folder))
+    }
+
     /// The nearest data folder with a state file, from `start` upwards.
     pub fn find(start: &Path) -> Option<StackDir> {
         let start = std::path::absolute(start).ok()?;
         start
             .ancestors()
             .map(StackDir::at)
-            .find(|dir| dir.state_path().is_file())
+            .find(|dir| dir.state_path().is_file() && dir.may_be_trusted())
+    }
+
+    /// In a folder such as /tmp anybody can make a data folder, which would lead
+    /// everybody who works below to servers of theirs. Elsewhere the owner of
+    /// the folder answers for what is in it.
+    fn may_be_trusted(&self) -> bool {
+        const ANYBODY_MAY_MAKE_FILES: u32 = 0o1002;
+        let shared = |seen: std::fs::Metadata| {
+            seen.mode() & ANYBODY_MAY_MAKE_FILES == ANYBODY_MAY_MAKE_FILES
+        };
+        // SAFETY: geteuid only reads, and cannot fail.
+        let own = |seen: std::fs::Metadata| [0, unsafe { libc::geteuid() }].contains(&seen.uid());
+        !self.folder().metadata().is_ok_and(shared) || self.path.symlink_metadata().is_ok_and(own)
     }
 
     /// The data folder itself.
@@ -118,10 +158,14 @@ impl StackDir {
         let holder = self.holder()?;
         let state = self.read_state()?;
         Ok(match (holder, state) {
-            (Some(pid), Some(state)) if pid == Some(state.pid) && state.stopped_at.is_none() => {
+            (Some(holder), Some(state))
+                if holder.purpose == Purpose::Stack
+                    && holder.pid == Some(state.pid)
+                    && state.stopped_at.is_none() =>
+            {
                 Status::Running(state)
             }
-            (Some(pid), _) => Status::Starting { pid },
+            (Some(Holder { pid, .. }), _) => Status::Starting { pid },
             (None, None) => Status::Absent,
             (None, Some(state)) if state.stopped_at.is_some() && state.failure.is_none() => {
                 Status::Stopped(state)
@@ -130,18 +174,14 @@ impl StackDir {
         })
     }
 
-    /// What the last stack wrote down, running or not.
+    /// What the last stack wrote down, running or not. A damaged file is as good
+    /// as none: it tells nothing but addresses, and the next start writes it anew.
     pub(crate) fn read_state(&self) -> Result<Option<State>, Error> {
-        let path = self.state_path();
-        let Some(text) = files::read_if_there(&path)? else {
-            return Ok(None);
-        };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|cause| Error::Damaged {
-                path,
-                reason: cause.to_string(),
-            })
+        match files::read_if_there(&self.state_path()) {
+            Ok(text) => Ok(text.and_then(|text| serde_json::from_str(&text).ok())),
+            Err(Error::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
@@ -169,6 +209,14 @@ impl StackDir {
         Ok(())
     }
 
+    /// Removes a damaged version, for those who leave nothing that has one.
+    pub(crate) fn forget_damaged_version(&self) -> Result<(), Error> {
+        match self.refuse_newer() {
+            Err(Error::Damaged { path, .. }) => files::remove(&path),
+            other => other,
+        }
+    }
+
     fn refuse_newer(&self) -> Result<(), Error> {
         let path = self.version_path();
         let Some(text) = files::read_if_there(&path)? else {
@@ -188,8 +236,22 @@ impl StackDir {
         Ok(())
     }
 
-    /// Takes the lock for this process, or says who has it.
-    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+    /// Takes the lock for this process, or says who has it. Whoever copies or
+    /// deletes the data is waited for.
+    pub(crate) fn lock(&self, purpose: Purpose) -> Result<Lock, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.try_lock(purpose) {
+                Err(Error::Busy { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                decided => return decided,
+            }
+        }
+    }
+
+    /// The same without waiting.
+    pub(crate) fn try_lock(&self, purpose: Purpose) -> Result<Lock, Error> {
         let path = self.lock_path();
         let mut file = files::private()
             .read(true)
@@ -197,46 +259,44 @@ impl StackDir {
             .truncate(false)
             .open(&path)
             .map_err(Error::file("open", &path))?;
-        // To look whether the lock is held, `status` takes a shared one for a
-        // moment. That must not look like a stack, so it is told from one by a
-        // shared lock of our own; what it collides with is gone the next time.
-        let taken = (0..100).find_map(|_| match file.try_lock() {
-            Err(TryLockError::WouldBlock) => match file.try_lock_shared() {
+        for _ in 0..100 {
+            match file.try_lock() {
                 Ok(()) => {
-                    std::thread::sleep(Duration::from_millis(1));
-                    None
+                    write_holder(&mut file, purpose).map_err(Error::file("write", &path))?;
+                    return Ok(Lock { file });
                 }
-                refused => Some(refused),
-            },
-            decided => Some(decided),
-        });
-        match taken {
-            Some(Ok(())) => {}
-            Some(Err(TryLockError::WouldBlock)) | None => {
-                // Whoever has just taken it says so in a moment.
-                let pid = (0..100).find_map(|_| {
-                    read_pid(&mut file).or_else(|| {
-                        std::thread::sleep(Duration::from_millis(1));
-                        None
-                    })
-                });
-                let folder = self.path.clone();
-                return Err(Error::AlreadyRunning { folder, pid });
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(cause)) => return Err(Error::file("lock", &path)(cause)),
             }
-            Some(Err(TryLockError::Error(cause))) => return Err(Error::file("lock", &path)(cause)),
+            // To look whether the lock is held, `status` takes a shared one for a
+            // moment. That must not look like a stack, so it is told from one by
+            // a shared lock of our own; what it collides with is gone the next
+            // time. Whoever has just taken the lock, or is about to give it up,
+            // says nothing for a moment, too.
+            if file.try_lock_shared().is_err() {
+                let holder = read_holder(&mut file);
+                if holder.pid.is_some() {
+                    return Err(self.held_by(holder));
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        let write_pid = |file: &mut File| {
-            file.set_len(0)?;
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(std::process::id().to_string().as_bytes())
-        };
-        write_pid(&mut file).map_err(Error::file("write", &path))?;
-        Ok(Lock { file })
+        Err(self.held_by(Holder {
+            pid: None,
+            purpose: Purpose::Stack,
+        }))
     }
 
-    /// Who holds the lock: None for nobody, `Some(None)` for someone who has
-    /// not said yet.
-    pub(crate) fn holder(&self) -> Result<Option<Option<u32>>, Error> {
+    fn held_by(&self, Holder { pid, purpose }: Holder) -> Error {
+        let folder = self.path.clone();
+        match purpose {
+            Purpose::Data => Error::Busy { folder, pid },
+            Purpose::Stack => Error::AlreadyRunning { folder, pid },
+        }
+    }
+
+    /// Who holds the lock, if anybody does.
+    pub(crate) fn holder(&self) -> Result<Option<Holder>, Error> {
         let path = self.lock_path();
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -245,9 +305,26 @@ impl StackDir {
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_pid(&mut file))),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
             Err(TryLockError::Error(cause)) => Err(Error::file("lock", &path)(cause)),
         }
+    }
+
+    /// Whether this process has the lock's file open, where the system tells
+    /// (Linux). What stands in it may be the id of a process in another
+    /// container, or of one that was killed, and then be anybody's here.
+    pub(crate) fn is_open_in(&self, pid: u32) -> bool {
+        let same = |path: &Path| {
+            let seen = path.metadata().ok()?;
+            Some((seen.dev(), seen.ino()))
+        };
+        let lock = same(&self.lock_path());
+        if !Path::new("/proc/self/fd").exists() {
+            return true;
+        }
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        let mut open = open.into_iter().flatten().flatten();
+        lock.is_some() && open.any(|entry| same(&entry.path()) == lock)
     }
 }
 
@@ -260,33 +337,80 @@ pub(crate) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // What it says is true no longer, and must not be read as the next one's.
+        let _ = self.file.set_len(0);
         // Closing is not enough: a child that another thread is just starting
         // has the file open too until its exec, and with it the lock.
         let _ = self.file.unlock();
     }
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
+/// What [`read_holder`] reads: the process alone, or with the word `data`.
+fn write_holder(file: &mut File, purpose: Purpose) -> std::io::Result<()> {
+    let pid = std::process::id();
+    let text = match purpose {
+        Purpose::Stack => pid.to_string(),
+        Purpose::Data => format!("{pid} data"),
+    };
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(text.as_bytes())
+}
+
+fn read_holder(file: &mut File) -> Holder {
     let mut text = String::new();
-    file.seek(SeekFrom::Start(0)).ok()?;
-    file.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    // A file that cannot be read says as much as one that is empty.
+    let _ = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_string(&mut text));
+    let (pid, purpose) = match text.trim().strip_suffix(" data") {
+        Some(pid) => (pid, Purpose::Data),
+        None => (text.trim(), Purpose::Stack),
+    };
+    Holder {
+        pid: pid.parse().ok(),
+        purpose,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
     use super::*;
 
     #[test]
+    fn a_folder_of_someone_else_is_passed_over_where_anybody_can_make_one() {
+        let shared = tempfile::tempdir().unwrap();
+        let below = shared.path().join("below");
+        std::fs::create_dir(&below).unwrap();
+        let dir = StackDir::at(shared.path());
+        dir.prepare().unwrap();
+        files::write(&dir.state_path(), b"{}").unwrap();
+        let found = || StackDir::find(&below).is_some_and(|found| found.path() == dir.path());
+        let mode = |mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(shared.path(), mode).unwrap();
+        };
+        mode(0o1777);
+        assert!(found());
+        // Nobody but root can give it away.
+        if std::os::unix::fs::chown(dir.path(), Some(65_533), None).is_ok() {
+            assert!(!found());
+            mode(0o755);
+            assert!(found());
+        }
+    }
+
+    #[test]
     fn a_child_that_is_just_starting_does_not_keep_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let dir = StackDir::at(folder.path());
         dir.prepare().unwrap();
-        let lock = dir.lock().unwrap();
+        let lock = dir.lock(Purpose::Stack).unwrap();
         let (mut forked, mut tell) = io::pipe().unwrap();
         let (mut go_on, release) = io::pipe().unwrap();
         let mut child = Command::new("true");
@@ -301,7 +425,7 @@ mod tests {
         forked.read_exact(&mut [0]).unwrap();
         // The child has a copy of every open file now, until its exec.
         drop(lock);
-        let again = dir.lock();
+        let again = dir.lock(Purpose::Stack);
         (&release).write_all(b"!").unwrap();
         assert!(starting.join().unwrap().unwrap().success());
         again.unwrap();

@@ -93,7 +93,8 @@ fn failure(path: &Path, cause: &dyn std::error::Error) -> Error {
             path: path.to_owned(),
             reason,
         }
-    } else if reason.contains("disk is full") {
+    } else if reason.contains("disk is full") || reason.contains("disk I/O error") && is_full(path)
+    {
         Error::file("write", path)(ErrorKind::StorageFull.into())
     } else {
         Error::Service {
@@ -102,6 +103,16 @@ fn failure(path: &Path, cause: &dyn std::error::Error) -> Error {
             log: Vec::new(),
         }
     }
+}
+
+/// Whether no file of the size that SQLite needs beside its database fits: of
+/// that it says no more than "disk I/O error".
+fn is_full(path: &Path) -> bool {
+    let probe = path.with_extension("probe");
+    let written = files::write(&probe, &[0; 64 * 1024]);
+    // It is empty space either way.
+    let _ = files::remove(&probe);
+    matches!(written, Err(Error::File { source, .. }) if source.kind() == ErrorKind::StorageFull)
 }
 
 #[cfg(test)]

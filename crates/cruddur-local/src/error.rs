@@ -17,6 +17,23 @@ pub enum Error {
         /// The process that runs it, if it has said so yet.
         pid: Option<u32>,
     },
+    /// Another process copies or deletes the data of this folder.
+    #[error("the data of the local stack in {} is just being copied or deleted{}", folder.display(), pid.map(|pid| format!(" (by pid {pid})")).unwrap_or_default())]
+    Busy {
+        /// The data folder.
+        folder: PathBuf,
+        /// The process that does.
+        pid: Option<u32>,
+    },
+    /// The stack runs where it cannot be ended from: in another container, or
+    /// under another account.
+    #[error("the local stack in {} cannot be ended from here: it says that it is process {pid}, which is none of yours on this system", folder.display())]
+    Elsewhere {
+        /// The data folder.
+        folder: PathBuf,
+        /// The process, as the stack knows it.
+        pid: u32,
+    },
     /// Something needs a stack that runs.
     #[error("no local stack is running in {}", folder.display())]
     NotRunning {
@@ -117,6 +134,10 @@ impl Error {
             Error::AlreadyRunning { .. } => {
                 "use it as it is, or end it with `cruddur local down`".to_owned()
             }
+            Error::Busy { .. } => "try again when that is done".to_owned(),
+            Error::Elsewhere { .. } => "run `cruddur local down` where it was started: in that \
+                 container, or as that user"
+                .to_owned(),
             Error::NotRunning { .. } => "start it with `cruddur local up --detach`".to_owned(),
             Error::NewerVersion { .. } => {
                 "update cruddur, or start the stack in another folder".to_owned()

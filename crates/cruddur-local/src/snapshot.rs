@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::dir::Purpose;
 use crate::{Error, Service, StackDir, files, postgres};
 
 /// A copy of the data under a name.
@@ -30,6 +31,14 @@ const DATA: [&str; 6] = [
     "cognito.json",
     "postgres.password",
     "postgres",
+];
+
+/// What is made, or deleted, under a name of its own first.
+const UNFINISHED: [&str; 4] = [
+    "postgres.new",
+    "restore.new",
+    "snapshots/.new",
+    "snapshots/.deleted",
 ];
 
 /// Whether a snapshot of this name can be made, for those who have a stack to
@@ -62,7 +71,7 @@ pub fn snapshot_check(dir: &StackDir, name: &str) -> Result<(), Error> {
 pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
     let target = folder_of(dir, name)?;
     dir.prepare()?;
-    let _lock = dir.lock()?;
+    let _lock = dir.lock(Purpose::Data)?;
     postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
     if target.exists() {
         return Err(Error::SnapshotExists {
@@ -72,10 +81,10 @@ pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
     files::create_folder(&dir.snapshots_path())?;
     // Under another name until it is whole; no snapshot's name begins so.
     let unfinished = dir.snapshots_path().join(".new");
-    files::remove(&unfinished)?;
-    files::create_folder(&unfinished)?;
-    copy_data(dir.path(), &unfinished)?;
-    fs::rename(&unfinished, &target).map_err(Error::file("create", &target))?;
+    in_new_folder(&unfinished, || {
+        copy_data(dir.path(), &unfinished)?;
+        fs::rename(&unfinished, &target).map_err(Error::file("create", &target))
+    })?;
     look_at(&target)
 }
 
@@ -84,21 +93,34 @@ pub fn snapshot_restore(dir: &StackDir, name: &str) -> Result<(), Error> {
     snapshot_check(dir, name)?;
     let source = folder_of(dir, name)?;
     dir.prepare()?;
-    let _lock = dir.lock()?;
+    let _lock = dir.lock(Purpose::Data)?;
     // Copied first, so that a full disk leaves the data as it is.
     let incoming = dir.path().join("restore.new");
-    files::remove(&incoming)?;
-    files::create_folder(&incoming)?;
-    copy_data(&source, &incoming)?;
-    remove_data(dir)?;
-    for name in DATA {
-        let from = incoming.join(name);
-        if from.exists() {
-            let to = dir.path().join(name);
-            fs::rename(&from, &to).map_err(Error::file("write", &to))?;
+    in_new_folder(&incoming, || {
+        copy_data(&source, &incoming)?;
+        remove_data(dir)?;
+        for name in DATA {
+            let from = incoming.join(name);
+            if from.exists() {
+                let to = dir.path().join(name);
+                fs::rename(&from, &to).map_err(Error::file("write", &to))?;
+            }
         }
-    }
+        Ok(())
+    })?;
     files::remove(&incoming)
+}
+
+/// Makes a folder and fills it. If that fails, the folder goes: what is left of
+/// a copy would keep a full disk full, and no stack starts on one.
+fn in_new_folder(folder: &Path, fill: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    files::remove(folder)?;
+    let filled = files::create_folder(folder).and_then(|()| fill());
+    if filled.is_err() {
+        // The error that counts is the one that brought us here.
+        let _ = files::remove(folder);
+    }
+    filled
 }
 
 /// The snapshots of a folder, oldest first.
@@ -131,21 +153,38 @@ pub fn snapshot_delete(dir: &StackDir, name: &str) -> Result<(), Error> {
     files::remove(&going)
 }
 
-/// Deletes the data of a stopped stack. Its snapshots, its logs and the ports
-/// it had stay.
+/// Deletes the data of a stopped stack, and what is left of copies that were
+/// killed. Its snapshots, its logs and the ports
+/// it had stay; a damaged version is written anew.
 pub fn reset(dir: &StackDir) -> Result<(), Error> {
     if !dir.path().exists() {
         return Ok(());
     }
+    dir.forget_damaged_version()?;
     dir.prepare()?;
-    let _lock = dir.lock()?;
+    let _lock = dir.lock(Purpose::Data)?;
+    for unfinished in UNFINISHED {
+        files::remove(&dir.path().join(unfinished))?;
+    }
     remove_data(dir)
 }
 
+/// Removes the data, and how far its stream was read: a table that is put back
+/// or made anew has other records, and to apply one again changes nothing.
 fn remove_data(dir: &StackDir) -> Result<(), Error> {
     postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
-    DATA.iter()
-        .try_for_each(|name| files::remove(&dir.path().join(name)))
+    for name in DATA {
+        files::remove(&dir.path().join(name))?;
+    }
+    let entries = fs::read_dir(dir.path()).map_err(Error::file("read", dir.path()))?;
+    for entry in entries {
+        let path = entry.map_err(Error::file("read", dir.path()))?.path();
+        let name = entry_name(&path);
+        if name.starts_with("stream-") && name.ends_with(".json") {
+            files::remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The name becomes a folder's, so it must not lead elsewhere.

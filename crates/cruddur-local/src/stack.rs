@@ -1,13 +1,14 @@
 //! A running stack, from its start to its end.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::dir::Lock;
-use crate::postgres::{Cluster, Server};
+use crate::dir::{Lock, Purpose};
+use crate::postgres::{Cluster, Programs, Server};
 use crate::state::VERSION;
 use crate::task::Task;
 use crate::{
@@ -34,6 +35,8 @@ pub struct Options {
     /// Whether whoever starts the stack moves conversations in it, which is
     /// only written down: a later start "as it was" does the same.
     pub follows_stream: bool,
+    /// The table that these are in, which is only written down as well.
+    pub table: Option<String>,
     /// Gets every request that Cognito has answered.
     pub cognito_requests: Option<UnboundedSender<CognitoRequest>>,
 }
@@ -48,6 +51,7 @@ impl Default for Options {
             pool_users: Vec::new(),
             durable: true,
             follows_stream: true,
+            table: None,
             cognito_requests: None,
         }
     }
@@ -97,7 +101,7 @@ pub struct Stack {
     postgres: Server,
     logs: tokio::task::JoinHandle<()>,
     // Last, so that it is given up after everything above.
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 /// Starts every service of the folder's stack. The state file is written once
@@ -108,17 +112,14 @@ pub struct Stack {
 pub async fn start(
     dir: StackDir,
     options: Options,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> Result<Stack, Error> {
-    let mut tell = |service, step| progress(Progress { service, step });
     dir.prepare()?;
     let lock = {
         let dir = dir.clone();
-        blocking(Service::Postgres, move || dir.lock()).await?
+        Arc::new(blocking(Service::Postgres, move || dir.lock(Purpose::Stack)).await?)
     };
-    // A damaged state file is no reason to fail: it would only tell the ports,
-    // and it is about to be written anew.
-    let last = dir.read_state().ok().flatten();
+    let last = dir.read_state()?;
     if last
         .as_ref()
         .is_some_and(|last| last.pid == std::process::id())
@@ -127,66 +128,15 @@ pub async fn start(
         // would be taken for it until it is ready.
         files::remove(&dir.state_path())?;
     }
-
-    tell(Service::DynamoDb, Step::Starting);
-    let asked = options.dynamodb_port;
-    let before = last
-        .as_ref()
-        .map(|s| (s.dynamodb.port, s.dynamodb.asked_port));
-    let dynamodb = dynamodb::start(&dir, &ports::wanted(asked, before), options.durable)?;
-    answered(Service::DynamoDb, probe::dynamodb(dynamodb.port).await)?;
-    let dynamodb_state = DynamoDb {
-        url: url(dynamodb.port),
-        port: dynamodb.port,
-        asked_port: asked,
+    let mut start = Start {
+        dir: &dir,
+        options,
+        last,
+        progress,
     };
-    tell(Service::DynamoDb, ready(&dynamodb_state.url));
-
-    tell(Service::Cognito, Step::Starting);
-    let asked = options.cognito_port;
-    let before = last
-        .as_ref()
-        .map(|s| (s.cognito.port, s.cognito.asked_port));
-    let wanted = ports::wanted(asked, before);
-    let (cognito, ids) =
-        cognito::start(&dir, &options.pool_users, &wanted, options.cognito_requests).await?;
-    let probed = probe::cognito(cognito.port, &ids.user_pool_id).await;
-    answered(Service::Cognito, probed)?;
-    let cognito_state = Cognito {
-        url: url(cognito.port),
-        port: cognito.port,
-        asked_port: asked,
-        user_pool_id: ids.user_pool_id,
-        client_id: ids.client_id,
-    };
-    tell(Service::Cognito, ready(&cognito_state.url));
-
-    let folder = dir.data_path(Service::Postgres);
-    tell(
-        Service::Postgres,
-        if folder.exists() {
-            Step::Starting
-        } else {
-            Step::Creating
-        },
-    );
-    let (programs, cluster) = {
-        let (dir, search_path) = (dir.clone(), options.search_path);
-        blocking(Service::Postgres, move || {
-            let programs = postgres::find(search_path.as_deref(), &folder)?;
-            postgres::stop_orphan(&folder)?;
-            let cluster = Cluster::open(&dir, &programs, options.durable)?;
-            Ok((programs, cluster))
-        })
-        .await?
-    };
-    let asked = options.postgres_port;
-    let before = last
-        .as_ref()
-        .map(|s| (s.postgres.port, s.postgres.asked_port));
-    let log = dir.service_log_path(Service::Postgres);
-    let wanted = ports::wanted(asked, before);
-    let postgres = Server::start(&programs, &cluster, log, &wanted).await?;
+    let (dynamodb, dynamodb_state) = start.dynamodb().await?;
+    let (cognito, cognito_state) = start.cognito().await?;
+    let (postgres, postgres_state) = start.postgres(&lock).await?;
     let state = State {
         version: VERSION,
         pid: std::process::id(),
@@ -194,22 +144,12 @@ pub async fn start(
         stopped_at: None,
         failure: None,
         region: REGION.to_owned(),
-        follows_stream: options.follows_stream,
+        follows_stream: start.options.follows_stream,
+        table: start.options.table,
         dynamodb: dynamodb_state,
-        postgres: Postgres {
-            host: "127.0.0.1".to_owned(),
-            port: postgres.port,
-            asked_port: asked,
-            user: postgres::USER.to_owned(),
-            password: cluster.password,
-            database: postgres::DATABASE.to_owned(),
-            pid: postgres.pid(),
-            version: programs.version,
-        },
+        postgres: postgres_state,
         cognito: cognito_state,
     };
-    tell(Service::Postgres, ready(&state.address(Service::Postgres)));
-
     dir.write_state(&state)?;
     Ok(Stack {
         logs: tokio::spawn(keep_logs_short(dir.clone())),
@@ -220,6 +160,100 @@ pub async fn start(
         postgres,
         _lock: lock,
     })
+}
+
+/// A start that is under way, service by service.
+struct Start<'a, P> {
+    dir: &'a StackDir,
+    options: Options,
+    /// What the last stack of the folder wrote down.
+    last: Option<State>,
+    progress: P,
+}
+
+impl<P: FnMut(Progress)> Start<'_, P> {
+    async fn dynamodb(&mut self) -> Result<(Task, DynamoDb), Error> {
+        self.tell(Service::DynamoDb, Step::Starting);
+        let asked_port = self.options.dynamodb_port;
+        let before = self.last.as_ref().map(|last| &last.dynamodb);
+        let wanted = ports::wanted(asked_port, before.map(|s| (s.port, s.asked_port)));
+        let task = dynamodb::start(self.dir, &wanted, self.options.durable)?;
+        answered(Service::DynamoDb, probe::dynamodb(task.port).await)?;
+        let state = DynamoDb {
+            url: url(task.port),
+            port: task.port,
+            asked_port,
+        };
+        self.tell(Service::DynamoDb, ready(&state.url));
+        Ok((task, state))
+    }
+
+    async fn cognito(&mut self) -> Result<(Task, Cognito), Error> {
+        self.tell(Service::Cognito, Step::Starting);
+        let asked_port = self.options.cognito_port;
+        let before = self.last.as_ref().map(|last| &last.cognito);
+        let wanted = ports::wanted(asked_port, before.map(|s| (s.port, s.asked_port)));
+        let requests = self.options.cognito_requests.take();
+        let users = &self.options.pool_users;
+        let (task, ids) = cognito::start(self.dir, users, &wanted, requests).await?;
+        let probed = probe::cognito(task.port, &ids.user_pool_id).await;
+        answered(Service::Cognito, probed)?;
+        let state = Cognito {
+            url: url(task.port),
+            port: task.port,
+            asked_port,
+            user_pool_id: ids.user_pool_id,
+            client_id: ids.client_id,
+        };
+        self.tell(Service::Cognito, ready(&state.url));
+        Ok((task, state))
+    }
+
+    async fn postgres(&mut self, lock: &Arc<Lock>) -> Result<(Server, Postgres), Error> {
+        let step = match self.dir.data_path(Service::Postgres).exists() {
+            true => Step::Starting,
+            false => Step::Creating,
+        };
+        self.tell(Service::Postgres, step);
+        let (programs, cluster) = self.cluster(Arc::clone(lock)).await?;
+        let asked_port = self.options.postgres_port;
+        let before = self.last.as_ref().map(|last| &last.postgres);
+        let wanted = ports::wanted(asked_port, before.map(|s| (s.port, s.asked_port)));
+        let log = self.dir.service_log_path(Service::Postgres);
+        let server = Server::start(&programs, &cluster, log, &wanted).await?;
+        let state = Postgres {
+            host: "127.0.0.1".to_owned(),
+            port: server.port,
+            asked_port,
+            user: postgres::USER.to_owned(),
+            password: cluster.password,
+            database: postgres::DATABASE.to_owned(),
+            pid: server.pid(),
+            version: programs.version,
+        };
+        self.tell(Service::Postgres, ready(&state.address()));
+        Ok((server, state))
+    }
+
+    /// The programs, and the data, which is made if it is not there.
+    async fn cluster(&self, lock: Arc<Lock>) -> Result<(Programs, Cluster), Error> {
+        let (dir, search_path) = (self.dir.clone(), self.options.search_path.clone());
+        let durable = self.options.durable;
+        blocking(Service::Postgres, move || {
+            // Then this work holds the lock alone; when it ends, nobody does.
+            let given_up = || Arc::strong_count(&lock) == 1;
+            let folder = dir.data_path(Service::Postgres);
+            let programs = postgres::find(search_path.as_deref(), &folder)?;
+            postgres::stop_orphan(&folder)?;
+            let cluster = Cluster::open(&dir, &programs, durable, given_up)?;
+            Ok((programs, cluster))
+        })
+        .await
+    }
+
+    fn tell(&mut self, service: Service, step: Step) {
+        (self.progress)(Progress { service, step });
+    }
 }
 
 impl Stack {

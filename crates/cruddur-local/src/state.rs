@@ -56,6 +56,9 @@ pub struct State {
     /// Whether conversations are moved in it when messages are written.
     #[serde(default = "yes")]
     pub follows_stream: bool,
+    /// The table whose conversations they are, where one was named.
+    #[serde(default)]
+    pub table: Option<String>,
     /// DynamoDB and its Streams.
     pub dynamodb: DynamoDb,
     /// PostgreSQL.
@@ -117,6 +120,13 @@ impl fmt::Debug for Postgres {
     }
 }
 
+impl Postgres {
+    /// Its address without any password.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
 /// The address of Cognito, and the pool it began with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cognito {
@@ -152,7 +162,7 @@ impl State {
         match service {
             Service::DynamoDb => self.dynamodb.url.clone(),
             Service::Cognito => self.cognito.url.clone(),
-            Service::Postgres => format!("{}:{}", self.postgres.host, self.postgres.port),
+            Service::Postgres => self.postgres.address(),
         }
     }
 }

@@ -58,7 +58,7 @@ struct Step {
 pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let renewed;
     let context = if args.local {
-        let dir = StackDir::find(&context.folder).unwrap_or(StackDir::at(&context.folder));
+        let dir = StackDir::of(&context.folder);
         up::detached(context, &dir, Manner::default()).await?;
         renewed = context.renewed();
         tell_elsewhere(&renewed);

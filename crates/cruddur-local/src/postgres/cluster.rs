@@ -1,9 +1,10 @@
 //! The cluster: the folder of PostgreSQL's files, made once.
 
 use std::fs;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -25,11 +26,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Opens the cluster, or makes one if there is none.
+    /// Opens the cluster, or makes one if there is none, unless that is given up.
     pub(crate) fn open(
         dir: &StackDir,
         programs: &Programs,
         durable: bool,
+        given_up: impl Fn() -> bool,
     ) -> Result<Cluster, Error> {
         let folder = dir.data_path(Service::Postgres);
         let account = Account::needed(&folder);
@@ -60,14 +62,14 @@ impl Cluster {
             durable,
         };
         if !there {
-            cluster.init(programs)?;
+            cluster.init(programs, given_up)?;
         }
         Ok(cluster)
     }
 
     /// Runs `initdb` beside the final folder and moves the result there, so that
     /// what is interrupted leaves no half a cluster.
-    fn init(&self, programs: &Programs) -> Result<(), Error> {
+    fn init(&self, programs: &Programs, given_up: impl Fn() -> bool) -> Result<(), Error> {
         let parent = self.folder.parent().unwrap_or(Path::new("/"));
         account::writable(parent)?;
         let unfinished = parent.join("postgres.new");
@@ -93,14 +95,15 @@ impl Cluster {
             .env_clear()
             .envs(environment())
             .current_dir("/")
-            .stdin(self.password_file(parent)?);
+            .stdin(self.password_file(parent)?)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         account::confine(&mut command, self.account, handed, libc::SIGTERM);
-        let output = command
-            .output()
-            .map_err(Error::file("run", &programs.initdb()))?;
-        if !output.status.success() {
+        let ended = command.spawn().and_then(|child| end_of(child, given_up));
+        let (status, stderr) = ended.map_err(Error::file("run", &programs.initdb()))?;
+        if !status.success() {
             files::remove(&unfinished)?;
-            return Err(failed(&output.stderr));
+            return Err(failed(&stderr));
         }
         fs::rename(&unfinished, &self.folder).map_err(Error::file("create", &self.folder))?;
         if self.durable {
@@ -129,6 +132,32 @@ impl Cluster {
             .map_err(Error::file("write", &path))?;
         Ok(file.into())
     }
+}
+
+/// How a program ends, and what it writes to stderr. Once it is given up it is
+/// killed, with the processes it has started: all are a group of its own.
+fn end_of(mut child: Child, given_up: impl Fn() -> bool) -> io::Result<(ExitStatus, Vec<u8>)> {
+    let group = -(child.id() as libc::pid_t);
+    let mut stderr = child.stderr.take();
+    std::thread::scope(|scope| {
+        let told = scope.spawn(move || {
+            let mut told = Vec::new();
+            // It only illustrates the status.
+            let _ = stderr.as_mut().map(|from| from.read_to_end(&mut told));
+            told
+        });
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if given_up() {
+                // SAFETY: sends a signal; the child has not been waited for.
+                unsafe { libc::kill(group, libc::SIGKILL) };
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Ok((status, told.join().unwrap_or_default()))
+    })
 }
 
 /// Puts a new cluster on the disk, in the background: to wait for it would be

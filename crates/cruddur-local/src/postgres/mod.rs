@@ -7,8 +7,8 @@ mod orphan;
 mod server;
 
 pub(crate) use cluster::{Cluster, USER};
-pub(crate) use find::find;
 pub use find::installed_postgres;
+pub(crate) use find::{Programs, find};
 pub(crate) use orphan::stop_orphan;
 pub(crate) use server::Server;
 

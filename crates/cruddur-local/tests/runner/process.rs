@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cruddur_local::{
@@ -60,6 +61,25 @@ fn runs_in_the_background_until_it_is_ended() {
     assert!(!alive(state.postgres.pid));
     assert!(matches!(dir.status().unwrap(), Status::Stopped(_)));
     assert_eq!(down(&dir, SOON).unwrap(), Down::NotRunning);
+}
+
+#[test]
+fn a_process_that_does_not_hold_the_lock_is_not_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = StackDir::at(folder.path());
+    assert_eq!(down(&dir, SOON).unwrap(), Down::NotRunning);
+    fs::create_dir(dir.path()).unwrap();
+    let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+    // As a stack in a container has it, whose number is another's out here.
+    let lock = dir.path().join("lock");
+    fs::write(&lock, other.id().to_string()).unwrap();
+    let held = fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let error = down(&dir, SOON).unwrap_err();
+    assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
+    assert!(alive(other.id()));
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 #[test]

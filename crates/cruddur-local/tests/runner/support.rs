@@ -16,6 +16,7 @@ pub fn options() -> Options {
     };
     Options {
         follows_stream: false,
+        table: None,
         cognito_requests: None,
         dynamodb_port: 0,
         postgres_port: 0,

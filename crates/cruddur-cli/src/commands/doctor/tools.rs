@@ -32,8 +32,7 @@ fn check_server_programs(context: &Context, checks: &mut Checks) {
         checks.unchecked(&[NAME], &format!("not needed with {why}"));
         return;
     }
-    let folder = &context.folder;
-    let dir = StackDir::find(folder).unwrap_or(StackDir::at(folder));
+    let dir = StackDir::of(&context.folder);
     match installed_postgres(&dir, std::env::var_os("PATH").as_deref()) {
         Ok(version) => checks.ok(NAME, format!("PostgreSQL {version}")),
         Err(error) => {

@@ -65,6 +65,10 @@ pub fn variables(state: &State) -> Vec<(&'static str, String)> {
             "AWS_COGNITO_USER_POOL_ID",
             state.cognito.user_pool_id.clone(),
         ),
+        (
+            "AWS_COGNITO_USER_POOL_CLIENT_ID",
+            state.cognito.client_id.clone(),
+        ),
         ("AWS_ACCESS_KEY_ID", "cruddur".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "cruddur".to_owned()),
         // boto3 reads one, the SDKs for other languages the other.

@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode
     // Before anything that a signal would leave behind.
     let mut child = Listener::new(SignalKind::child());
     let mut interruption = Interruption::listen();
-    let folder = TemporaryFolder::create_in(&std::env::temp_dir())?;
+    let folder = TemporaryFolder::create_in(&temporary_folder())?;
     let dir = StackDir::at(folder.path());
     let mut stack = tokio::select! {
         stack = start(context, &dir) => stack?,
@@ -61,6 +62,15 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode
     stack.stop().await?;
     drop(folder);
     Ok(code)
+}
+
+/// `TMPDIR`, which counts as unset where it is empty, as every variable does.
+fn temporary_folder() -> PathBuf {
+    let folder = std::env::temp_dir();
+    if folder.as_os_str().is_empty() {
+        return PathBuf::from("/tmp");
+    }
+    folder
 }
 
 async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use cruddur_local::{Service, Status};
+use cruddur_local::Service;
 
 use super::stack_dir;
 use crate::context::Context;
@@ -33,12 +33,14 @@ enum LoggedService {
 
 pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode> {
     let dir = stack_dir(context);
-    if matches!(dir.status()?, Status::Absent) {
+    let all = [dir.log_path(), dir.service_log_path(Service::Postgres)];
+    // One that a start which failed has left is what people come for.
+    if !all.iter().any(|path| path.exists()) {
         let folder = dir.path().to_owned();
         return Err(cruddur_local::Error::NotRunning { folder }.into());
     }
     let paths = match args.service {
-        None => vec![dir.log_path(), dir.service_log_path(Service::Postgres)],
+        None => all.to_vec(),
         Some(LoggedService::Dynamodb) => vec![dir.service_log_path(Service::DynamoDb)],
         Some(LoggedService::Postgres) => vec![dir.service_log_path(Service::Postgres)],
         Some(LoggedService::Cognito) => vec![dir.service_log_path(Service::Cognito)],

@@ -73,7 +73,7 @@ pub async fn run(context: &Context, command: LocalCommand) -> anyhow::Result<Exi
 /// The stack that belongs to the current folder: one that is already there, in
 /// it or above it, or the one that a start would make in it.
 fn stack_dir(context: &Context) -> StackDir {
-    StackDir::find(&context.folder).unwrap_or_else(|| StackDir::at(&context.folder))
+    StackDir::of(&context.folder)
 }
 
 /// The running stack's addresses.

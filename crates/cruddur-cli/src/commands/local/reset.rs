@@ -1,12 +1,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use cruddur_local::Status;
+use cruddur_core::Error;
+use cruddur_local::{StackDir, State, Status};
 
 use super::env::variables;
-use super::restart::{STOP_TIMEOUT, around};
+use super::restart::{STOP_TIMEOUT, around, known, to_the_end};
 use super::stack_dir;
 use super::up::{self, Manner};
+use crate::app::Interruption;
 use crate::commands::setup;
 use crate::context::Context;
 
@@ -27,11 +29,15 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     let dir = stack_dir(context);
     let folder = dir.path().display();
     let ui = &context.ui;
-    let status = dir.status()?;
-    if matches!(status, Status::Absent) && !args.seed {
+    let there = dir.path().exists();
+    if !there && !args.seed {
         ui.status(format_args!("there is nothing to delete in {folder}"));
         return Ok(ExitCode::SUCCESS);
     }
+    let manner = match known(&dir)? {
+        Some(Status::Stopped(state) | Status::Died(state)) => Manner::of(&state),
+        _ => Manner::default(),
+    };
     if args.dry_run {
         let then = if args.seed { ", and seed it" } else { "" };
         ui.status(format_args!(
@@ -39,38 +45,60 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && !matches!(status, Status::Absent) {
+    if !args.yes && there {
         ui.confirm(
             format_args!("delete the data of the local stack in {folder}? [y/N]"),
             "y",
             "--yes",
         )?;
     }
-    let ((), restarted) = around(context, &dir, cruddur_local::reset).await?;
+    let mut interruption = Interruption::listen();
+    let ((), restarted) = around(context, &dir, &mut interruption, cruddur_local::reset).await?;
     ui.status(format_args!(
         "deleted the data of the local stack in {folder}"
     ));
-    if args.seed {
-        let state = match &restarted {
-            Some(state) => state.clone(),
-            None => {
-                let manner = match &status {
-                    Status::Stopped(state) | Status::Died(state) => Manner::of(state),
-                    _ => Manner::default(),
-                };
-                up::detached(context, &dir, manner).await?.0
-            }
-        };
-        let filled = setup::fill(&context.for_stack(&variables(&state), false)).await;
-        if restarted.is_none() {
-            let dir = dir.clone();
-            let end = move || cruddur_local::down(&dir, STOP_TIMEOUT);
-            tokio::task::spawn_blocking(end).await??;
-        }
-        filled?;
+    match &restarted {
+        Some(state) if args.seed => seed(context, state, &mut interruption).await?,
+        None if args.seed => seed_stopped(context, &dir, manner, &mut interruption).await?,
+        _ => {}
     }
     if let Some(state) = restarted {
         up::tell(context, &state, false);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn seed(
+    context: &Context,
+    state: &State,
+    interruption: &mut Interruption,
+) -> anyhow::Result<()> {
+    let own = context.for_stack(&variables(state), false);
+    tokio::select! {
+        filled = setup::fill(&own) => filled,
+        () = interruption.recv() => Err(Error::Interrupted.into()),
+    }
+}
+
+/// Starts the stack for it, and ends it again whatever becomes of it.
+async fn seed_stopped(
+    context: &Context,
+    dir: &StackDir,
+    manner: Manner,
+    interruption: &mut Interruption,
+) -> anyhow::Result<()> {
+    // What is starting cannot be ended in order before it has.
+    let start = up::detached(context, dir, manner);
+    let (started, stop) = to_the_end(start, interruption).await;
+    let (state, _) = started?;
+    let filled = match stop {
+        true => Err(Error::Interrupted.into()),
+        false => seed(context, &state, interruption).await,
+    };
+    let end = {
+        let dir = dir.clone();
+        tokio::task::spawn_blocking(move || cruddur_local::down(&dir, STOP_TIMEOUT))
+    };
+    end.await??;
+    filled
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cruddur_local::{Error, StackDir, State, Status};
+use cruddur_local::{Down, Error, StackDir, State, Status};
 
 use super::up::{self, Manner};
 use crate::app::Interruption;
@@ -16,34 +16,61 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 pub async fn around<T: Send + 'static>(
     context: &Context,
     dir: &StackDir,
+    interruption: &mut Interruption,
     work: impl FnOnce(&StackDir) -> Result<T, Error> + Send + 'static,
 ) -> anyhow::Result<(T, Option<State>)> {
-    let mut interruption = Interruption::listen();
-    let ran = match dir.status()? {
-        Status::Running(state) => Some(Manner::of(&state)),
-        Status::Starting { .. } => Some(Manner::default()),
-        _ => None,
+    let manner = match known(dir)? {
+        Some(Status::Running(state)) => Manner::of(&state),
+        _ => Manner::default(),
     };
-    let mut work = {
+    let work = {
         let dir = dir.clone();
         tokio::task::spawn_blocking(move || {
-            cruddur_local::down(&dir, STOP_TIMEOUT)?;
-            work(&dir)
+            let ended = cruddur_local::down(&dir, STOP_TIMEOUT)?;
+            Ok::<_, Error>((ended, work(&dir)))
         })
     };
-    // Data that is being replaced is replaced to the end, in a second or two,
-    // whoever asks to stop meanwhile.
-    let (done, stop) = tokio::select! {
-        done = &mut work => (done?, false),
-        () = interruption.recv() => (work.await?, true),
-    };
-    let state = match ran {
-        Some(manner) => Some(up::detached(context, dir, manner).await?.0),
-        None => None,
-    };
+    // Data that is being replaced is replaced to the end, in a second or two.
+    let (worked, mut stop) = to_the_end(work, interruption).await;
+    let (ended, done) = worked??;
+    let mut restarted = None;
+    if ended != Down::NotRunning {
+        let (started, asked) = to_the_end(up::detached(context, dir, manner), interruption).await;
+        stop |= asked;
+        match started {
+            Ok((state, _)) => restarted = Some(state),
+            // Often for the same reason, a full disk for example.
+            Err(error) if done.is_err() => context.ui.warning(format_args!(
+                "the local stack is down, since it cannot be started again: {error:#}"
+            )),
+            Err(error) => return Err(error),
+        }
+    }
+    let done = done?;
     if stop {
-        done?;
         return Err(cruddur_core::Error::Interrupted.into());
     }
-    Ok((done?, state))
+    Ok((done, restarted))
+}
+
+/// What is known of a stack that is about to be ended: nothing where the folder
+/// is damaged, which the work mends or tells.
+pub fn known(dir: &StackDir) -> Result<Option<Status>, Error> {
+    match dir.status() {
+        Err(Error::Damaged { .. }) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Does the work to its end, whoever asks to stop meanwhile, and says whether
+/// someone has.
+pub async fn to_the_end<T>(
+    work: impl Future<Output = T>,
+    interruption: &mut Interruption,
+) -> (T, bool) {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => (done, false),
+        () = interruption.recv() => (work.await, true),
+    }
 }

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::restart::around;
 use super::stack_dir;
+use crate::app::Interruption;
 use crate::context::Context;
+use crate::times::FORMAT;
 use crate::ui::write_table;
 
 #[derive(Debug, Subcommand)]
@@ -62,7 +64,7 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let work = move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_save(dir, &name);
-    let (saved, _) = around(context, &dir, work).await?;
+    let (saved, _) = around(context, &dir, &mut Interruption::listen(), work).await?;
     context.ui.status(format_args!(
         "saved the data of the local stack in {folder} as {}",
         saved.name
@@ -84,7 +86,7 @@ async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
         let name = name.clone();
         move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_restore(dir, &name)
     };
-    around(context, &dir, work).await?;
+    around(context, &dir, &mut Interruption::listen(), work).await?;
     context.ui.status(format_args!(
         "the data of the local stack in {folder} is as it was in {name}"
     ));
@@ -104,10 +106,7 @@ fn list(context: &Context) -> anyhow::Result<()> {
         let mut table = ui.table(&["name", "saved"]);
         for snapshot in &snapshots {
             let saved = snapshot.created_at.with_timezone(&chrono::Local);
-            table.add_row([
-                snapshot.name.clone(),
-                saved.format("%Y-%m-%d %H:%M:%S").to_string(),
-            ]);
+            table.add_row([snapshot.name.clone(), saved.format(FORMAT).to_string()]);
         }
         write_table(out, &table)
     })?;

@@ -10,6 +10,7 @@ use super::stack_dir;
 use crate::args::Output;
 use crate::context::Context;
 use crate::error::UNREACHABLE;
+use crate::times::FORMAT;
 use crate::ui::{Out, Ui, printable, write_table};
 
 #[derive(Debug, Args)]
@@ -128,7 +129,7 @@ fn tell(ui: &Ui, dir: &StackDir, status: &Status) {
             let since = since.with_timezone(&chrono::Local);
             ui.error(format_args!(
                 "the local stack in {folder} was ended at {}",
-                since.format("%Y-%m-%d %H:%M:%S")
+                since.format(FORMAT)
             ));
             ui.hint(up);
         }

@@ -40,7 +40,7 @@ pub struct UpArgs {
 }
 
 // How a stack is started, and so started again.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Manner {
     /// Take any free ports instead of 8000, 5432 and 9229
     #[arg(long)]
@@ -48,6 +48,9 @@ pub struct Manner {
     /// Do not move conversations when messages are written
     #[arg(long)]
     no_stream: bool,
+    // The table that it follows; otherwise that of this run.
+    #[arg(skip)]
+    table: Option<String>,
 }
 
 impl Manner {
@@ -56,6 +59,7 @@ impl Manner {
         Manner {
             free_ports: state.dynamodb.asked_port == 0,
             no_stream: !state.follows_stream,
+            table: state.table.clone(),
         }
     }
 }
@@ -63,7 +67,7 @@ impl Manner {
 pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
     let dir = stack_dir(context);
     if args.detach {
-        let (state, already) = detached(context, &dir, args.manner).await?;
+        let (state, already) = detached(context, &dir, args.manner.clone()).await?;
         tell(context, &state, already);
         return Ok(ExitCode::SUCCESS);
     }
@@ -90,7 +94,10 @@ pub async fn detached(
         dir.path().display()
     ));
     let program = std::env::current_exe().context("this program cannot find itself")?;
-    let mut arguments: Vec<OsString> = vec!["local".into(), "up".into(), "--background".into()];
+    let table = manner.table.as_ref();
+    let table = table.unwrap_or(&context.target.table.value);
+    let arguments = ["local", "up", "--background", "--table", table];
+    let mut arguments: Vec<OsString> = arguments.map(OsString::from).to_vec();
     if manner.free_ports {
         arguments.push("--free-ports".into());
     }
@@ -112,6 +119,7 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
     let options = Options {
         cognito_requests: Some(requests),
         follows_stream: !args.manner.no_stream,
+        table: Some(context.target.table.value.clone()),
         ..options(args.manner.free_ports)?
     };
     let progress = move |progress: cruddur_local::Progress| {
@@ -189,7 +197,7 @@ pub fn tell_exit(context: &Context, exit: &Exit) {
     let ui = &context.ui;
     ui.error(format_args!("{} ended: {}", exit.service, exit.reason));
     for line in &exit.log {
-        ui.status(printable(line));
+        ui.detail(printable(line));
     }
 }
 

@@ -166,6 +166,14 @@ fn a_stack_for_one_command_is_set_up_and_ends_with_it() {
     assert!(!folder.environment.path().join(".cruddur").exists());
     assert_eq!(folder.leftovers(), 0);
 
+    // An empty variable names no folder, least of all this one.
+    let script = "test -z \"$(ls -d cruddur-ephemeral-*)\"";
+    let mut command =
+        folder
+            .environment
+            .command(&["local", "exec", "--ephemeral", "--", "sh", "-c", script]);
+    assert!(command.env("TMPDIR", "").output().unwrap().status.success());
+
     let killed = [
         "local",
         "exec",

@@ -50,11 +50,17 @@ fn last_message(environment: &TestEnvironment) -> String {
     found["items"][0]["message"].as_str().unwrap().to_owned()
 }
 
+fn wait_until_last_is(environment: &TestEnvironment, message: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while last_message(environment) != message {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
-    let mut folder = Folder::new();
-    // The stack follows the messages table under its own name.
-    folder.environment.table = "cruddur-messages".to_owned();
+    let folder = Folder::new();
     let environment = &folder.environment;
     let up = ["local", "up", "--detach", "--free-ports"];
     let write = |text| {
@@ -71,11 +77,13 @@ fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
     environment.run(&up).exits(0);
     environment.run(&["setup", "-q"]).exits(0);
     write("seen by the stack");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while last_message(environment) != "seen by the stack" {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until_last_is(environment, "seen by the stack");
+    // The stack ends for it, and follows the same table when it starts again.
+    let mut save = environment.command(&["local", "snapshot", "save", "one"]);
+    save.args(["--table", "other"]);
+    assert!(save.output().unwrap().status.success());
+    write("seen again");
+    wait_until_last_is(environment, "seen again");
 
     environment.run(&["local", "down"]).exits(0);
     environment
@@ -87,7 +95,25 @@ fn a_stack_moves_conversations_by_itself_unless_told_not_to() {
         .exits(0);
     write("seen by nobody");
     std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(last_message(environment), "seen by the stack");
+    assert_eq!(last_message(environment), "seen again");
     environment.run(&["ddb", "stream", "drain"]).exits(0);
     assert_eq!(last_message(environment), "seen by nobody");
+}
+
+#[test]
+fn a_snapshot_that_is_put_back_is_followed_from_its_beginning() {
+    let folder = Folder::new();
+    let environment = &folder.environment;
+    let run = |arguments: &[&str]| environment.run(arguments).exits(0);
+    run(&["local", "up", "--detach", "--free-ports", "--no-stream"]);
+    run(&["setup", "-q"]);
+    let write = ["ddb", "patterns", "create-message", "--handle", "bayko"];
+    run(&[&write[..], &["moved later"]].concat());
+    run(&["local", "snapshot", "save", "one"]);
+    for _ in 0..2 {
+        run(&["ddb", "stream", "drain"]);
+        assert_eq!(last_message(environment), "moved later");
+        run(&["local", "snapshot", "restore", "one"]);
+        assert_ne!(last_message(environment), "moved later");
+    }
 }

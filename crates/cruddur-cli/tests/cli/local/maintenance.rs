@@ -1,0 +1,108 @@
+//! What is done to the data as a whole, when it fails or is asked to stop.
+
+use std::io::{BufReader, Read as _};
+use std::os::unix::net::UnixListener;
+
+use super::folder::{Folder, piped, read_until, signal};
+use crate::support;
+
+fn state(folder: &Folder) -> String {
+    let status = folder.run(&["local", "status", "-o", "json"]).json();
+    status["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_copy_that_fails_is_removed_told_and_followed_by_a_start() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["local", "snapshot", "save", "one"]).exits(0);
+    let data = folder.environment.path().join(".cruddur");
+    // Nobody can copy a socket, root neither: it stands for a disk that is full.
+    let _inside = UnixListener::bind(data.join("snapshots/one/postgres/socket")).unwrap();
+    let restore = ["local", "snapshot", "restore", "one"];
+    let failed = folder.run(&restore).exits(1);
+    assert!(
+        failed.stderr.contains("restore.new/postgres/socket"),
+        "{failed}"
+    );
+    assert!(!data.join("restore.new").exists());
+    folder.run(&["local", "status"]).exits(0);
+
+    let _inside = UnixListener::bind(data.join("postgres/socket")).unwrap();
+    let save = ["local", "snapshot", "save", "two"];
+    folder.run(&save).exits(1);
+    assert!(!data.join("snapshots/.new").exists());
+    folder.run(&["local", "status"]).exits(0);
+
+    // A start that fails as well does not hide the first reason.
+    std::fs::remove_file(data.join("postgres.password")).unwrap();
+    let failed = folder.run(&save).exits(1);
+    assert!(failed.stderr.contains("error: cannot write"), "{failed}");
+    assert!(
+        failed.stderr.contains("warning: the local stack is down"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn resets_at_once_wait_for_each_other_and_start_nothing() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["local", "down"]).exits(0);
+    for _ in 0..3 {
+        let reset = || piped(folder.environment.command(&["local", "reset", "--yes"]));
+        let resets: Vec<_> = (0..4).map(|_| reset()).collect();
+        for reset in resets {
+            let output = support::output(reset);
+            assert!(output.status.success(), "{output:?}");
+        }
+        assert_eq!(state(&folder), "stopped");
+    }
+}
+
+#[test]
+fn a_reset_that_seeds_can_be_asked_to_stop_at_any_moment() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["local", "down"]).exits(0);
+    let arguments = ["local", "reset", "--yes", "--seed"];
+    for moment in ["deleted the data", "starting the local", "database: "] {
+        for number in [libc::SIGINT, libc::SIGTERM] {
+            let mut reset = piped(folder.environment.command(&arguments));
+            let mut stderr = BufReader::new(reset.stderr.take().unwrap());
+            read_until(&mut stderr, moment);
+            signal(reset.id(), number);
+            let mut rest = String::new();
+            stderr.read_to_string(&mut rest).unwrap();
+            assert_eq!(support::status(&mut reset).code(), Some(130), "{rest}");
+            // As it was before.
+            assert_eq!(state(&folder), "stopped");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_mended_by_the_command_that_its_error_names() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["local", "down"]).exits(0);
+    let data = folder.environment.path().join(".cruddur");
+    // The state tells addresses only, so every command does without.
+    for mend in [
+        &["local", "reset", "--yes"][..],
+        &["local", "up", "--detach", "--free-ports"],
+    ] {
+        std::fs::write(data.join("state.json"), "").unwrap();
+        folder.run(&["local", "status"]).exits(4);
+        folder.run(mend).exits(0);
+    }
+    assert_eq!(state(&folder), "running");
+    std::fs::write(data.join("version"), "x\n").unwrap();
+    let damaged = folder.run(&["local", "status"]).exits(1);
+    assert!(
+        damaged.stderr.contains("`cruddur local reset`"),
+        "{damaged}"
+    );
+    folder.run(&["local", "reset", "--yes"]).exits(0);
+    assert_eq!(state(&folder), "running");
+}
