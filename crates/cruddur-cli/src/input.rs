@@ -1,6 +1,6 @@
 //! What is read from a file that was named, or from standard input.
 //!
-//! Whoever writes to a pipe may take for ever, so a read has a thread of its
+//! Whoever writes to a pipe may take forever, so a read has a thread of its
 //! own: on the one that hears Ctrl-C it would keep the run from ending.
 
 use std::fs::File;

@@ -2,7 +2,7 @@
 //!
 //! `run` in [`app`] is the one place that parses, prints an error and decides
 //! the exit status; [`context`] settles the target; a file in [`commands`] is
-//! a command; [`ui`] is the only module that prints.
+//! a command; [`ui`] prints results and messages.
 
 mod app;
 mod args;

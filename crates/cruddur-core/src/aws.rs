@@ -230,7 +230,7 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
         .unwrap_or_default()
 }
 
-/// Says what an SDK call failed of. What a service's own exception means to an
+/// Says why an SDK call failed. What a service's own exception means to an
 /// operation (a table that is not there, say) is the caller's to pick out first,
 /// with [`code_of`].
 pub(crate) fn error<E>(service: Service, at: &str, error: SdkError<E, HttpResponse>) -> Error

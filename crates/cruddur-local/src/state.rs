@@ -45,7 +45,7 @@ pub struct State {
     pub pid: u32,
     /// When it was ready.
     pub started_at: DateTime<Utc>,
-    /// When it ended in order. None while it runs, and for ever if it died.
+    /// When it ended in order. None while it runs, and forever if it died.
     #[serde(default)]
     pub stopped_at: Option<DateTime<Utc>>,
     /// The service that ended by itself and took the stack with it, and how.

@@ -58,7 +58,7 @@ pub(crate) struct StillTrying {
 struct Failures {
     /// When the first of them began.
     begun: Option<Instant>,
-    /// What the last of them failed of.
+    /// Why the last of them failed.
     cause: Option<String>,
     told: bool,
 }

@@ -90,7 +90,7 @@ impl Table {
         &self.at
     }
 
-    /// Says what a request about this table failed of.
+    /// Says why a request about this table failed.
     pub(crate) fn error<E>(
         &self,
         error: aws_sdk_dynamodb::error::SdkError<E, aws::HttpResponse>,

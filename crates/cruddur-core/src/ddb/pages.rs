@@ -16,7 +16,7 @@ impl Table {
     /// # Errors
     ///
     /// [`crate::Error::WrongServer`] where a page leads back to itself, and
-    /// what a request failed of.
+    /// why a request failed.
     pub async fn list_tables(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         let mut start = None;
@@ -61,7 +61,7 @@ impl Table {
     }
 
     /// Where the next page starts, if there is one. It must not be where this
-    /// one did: what it holds would be taken again, and for ever.
+    /// one did: what it holds would be taken again, and forever.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What to do when DynamoDB has no time: wait, but not for ever.
+//! What to do when DynamoDB has no time: wait, but not forever.
 //!
 //! The SDK's own retries give up after a few tries, which is right for a person
 //! who waits for one answer and wrong for a long scan or import of a table with

@@ -70,7 +70,7 @@ impl Table {
     /// # Errors
     ///
     /// [`Error::TableNotFound`], [`Error::Usage`] for a number of segments that
-    /// is none, the sink's own error, or what a request failed of.
+    /// is none, the sink's own error, or why a request failed.
     pub async fn scan<E: From<Error>>(
         &self,
         options: &ScanOptions,

@@ -14,11 +14,11 @@
 //!
 //! Reading is by the index first, which may lag. What it lacks is looked up in
 //! the table: each item names the *other* person, so one item is enough to know
-//! whose are missing. After a cancelled transaction everything is read from the
+//! whose are missing. After a canceled transaction everything is read from the
 //! table, consistently.
 //!
 //! Several groups share a transaction, which is less work for a server than one
-//! for each. Where theirs is cancelled, each has its own.
+//! for each. Where theirs is canceled, each has its own.
 
 mod plan;
 

@@ -29,7 +29,7 @@ pub(super) struct Reading {
 }
 
 /// Starts a thread that nobody waits for: a read of standard input may block
-/// for ever, and must not keep the process from ending.
+/// forever, and must not keep the process from ending.
 pub(super) fn start(
     source: impl BufRead + Send + 'static,
     on_error: OnError,

@@ -202,7 +202,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`Error::TableNotFound`], or what the request failed of.
+    /// [`Error::TableNotFound`], or why the request failed.
     pub async fn summary(&self) -> Result<Summary> {
         let table = self.describe().await?.ok_or_else(|| self.not_found())?;
         Ok(Summary {

@@ -15,7 +15,7 @@ pub struct Probe {
     /// How far the server's clock is ahead of this machine's, where the server
     /// says the time. It does even when it refuses the request.
     pub clock: Option<TimeDelta>,
-    /// The table; none where it is not there, or what the request failed of.
+    /// The table; none where it is not there, or why the request failed.
     pub table: Result<Option<Report>>,
 }
 

@@ -188,7 +188,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`Error::TableNotFound`], or what the requests failed of.
+    /// [`Error::TableNotFound`], or why the requests failed.
     pub async fn holds_other_conversations(&self, groups: &[Uuid]) -> Result<bool> {
         let ours: Vec<String> = groups.iter().map(|group| message_pk(*group)).collect();
         let ids: Vec<String> = groups.iter().map(Uuid::to_string).collect();
