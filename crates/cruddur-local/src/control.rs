@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::dir::{Holder, Purpose};
+use crate::lock::{Holder, Purpose};
 use crate::{Error, Service, StackDir, State, Status, files, postgres};
 
 const PAUSE: Duration = Duration::from_millis(10);

@@ -16,6 +16,7 @@ mod dynamodb;
 mod error;
 mod files;
 mod health;
+mod lock;
 mod ports;
 mod postgres;
 mod probe;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::dir::Purpose;
+use crate::lock::Purpose;
 use crate::{Error, Service, StackDir, files, postgres};
 
 /// A copy of the data under a name.
@@ -154,8 +154,8 @@ pub fn snapshot_delete(dir: &StackDir, name: &str) -> Result<(), Error> {
 }
 
 /// Deletes the data of a stopped stack, and what is left of copies that were
-/// killed. Its snapshots, its logs and the ports
-/// it had stay; a damaged version is written anew.
+/// killed. Its snapshots, its logs and the ports it had stay; a damaged version is
+/// written anew.
 pub fn reset(dir: &StackDir) -> Result<(), Error> {
     if !dir.path().exists() {
         return Ok(());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::dir::{Lock, Purpose};
+use crate::lock::{Lock, Purpose};
 use crate::postgres::{Cluster, Programs, Server};
 use crate::state::VERSION;
 use crate::task::Task;
