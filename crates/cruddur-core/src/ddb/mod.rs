@@ -80,6 +80,11 @@ impl Table {
         counts.then_some(ReturnConsumedCapacity::Total)
     }
 
+    /// Whether it is production's.
+    pub(crate) fn is_in_production(&self) -> bool {
+        self.production
+    }
+
     /// The table's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -208,6 +208,16 @@ impl Streams {
         })
     }
 
+    /// Says that a shard which is written to no more does not come to its end.
+    pub(crate) fn has_no_end(&self) -> Error {
+        let cause = "a shard is closed, and does not come to its end";
+        Error::WrongServer {
+            service: Service::DynamoDbStreams,
+            at: self.at.clone(),
+            cause: cause.to_owned(),
+        }
+    }
+
     fn unread<E>(
         &self,
         error: aws_sdk_dynamodbstreams::error::SdkError<E, aws::HttpResponse>,

@@ -17,9 +17,13 @@ use crate::{Error, Result};
 const IDLE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
 /// How long nothing is asked after an error, at first and at most.
 const LOST: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// After how many rounds without a record a stream counts as drained: AWS may
-/// answer with empty pages amid records.
-const QUIET_ROUNDS: u32 = 5;
+/// After how many rounds without a record a stream counts as drained, on this
+/// machine and in AWS, which answers with empty pages amid records ("it might take
+/// multiple calls to get to a portion of the shard that contains stream records",
+/// `GetRecords`).
+const QUIET_ROUNDS: (u32, u32) = (5, 50);
+/// After how many such rounds amid a shard that has an end nobody believes in it.
+const LONGEST_SHARD: u32 = 2_000;
 /// The pause between two of these, at first and at most.
 const QUIET: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 
@@ -99,17 +103,23 @@ pub async fn drain(
     let reader = Reader::open(table, streams, Start::Oldest, checkpoint).await?;
     let mut follower = Follower::new(Some(table), reader, sink);
     let (mut quiet, mut pause) = (0, Pause::new(QUIET));
+    let enough = match table.is_in_production() {
+        false => QUIET_ROUNDS.0,
+        true => QUIET_ROUNDS.1,
+    };
     loop {
         let sweep = follower.reader.sweep().await?;
-        let complete = sweep.complete;
+        let (complete, amid) = (sweep.complete, sweep.amid);
         if follower.deal_with(sweep).await? {
             quiet = 0;
             pause.reset();
             continue;
         }
         quiet = if complete { quiet + 1 } else { 0 };
-        if quiet == QUIET_ROUNDS {
-            return Ok(());
+        match amid {
+            false if quiet >= enough => return Ok(()),
+            true if quiet >= LONGEST_SHARD => return Err(streams.has_no_end()),
+            _ => {}
         }
         tokio::time::sleep(pause.next()).await;
     }

@@ -36,6 +36,8 @@ pub(crate) struct Sweep {
     pub replaced: bool,
     /// Every shard that was to be read could be.
     pub complete: bool,
+    /// A shard has an end that was not reached.
+    pub amid: bool,
     reached: Vec<(String, Position)>,
     iterators: Vec<(String, Option<String>)>,
 }
@@ -109,6 +111,7 @@ impl<'a> Reader<'a> {
             match page {
                 Ok(page) => {
                     self.resets.remove(&shard);
+                    sweep.amid |= page.next.is_some() && self.is_closed(&shard);
                     sweep.add(shard, page);
                 }
                 Err(unread) => {
@@ -162,6 +165,13 @@ impl<'a> Reader<'a> {
             .filter(|shard| !ended(&shard.id) && ready(&shard.parent))
             .map(|shard| shard.id.clone())
             .collect()
+    }
+
+    /// Whether another continues it, so that it has an end. (The embedded engine
+    /// gives the last number of every shard, as AWS does of closed ones.)
+    fn is_closed(&self, id: &str) -> bool {
+        let continues = |shard: &Shard| shard.parent.as_deref() == Some(id);
+        self.shards.iter().any(continues)
     }
 
     async fn read(&self, shard: &str) -> Result<Page, Unread> {
@@ -244,11 +254,7 @@ impl<'a> Reader<'a> {
     fn skip_to_now(&mut self) {
         for shard in &self.shards {
             let id = shard.id.clone();
-            if self
-                .shards
-                .iter()
-                .any(|child| child.parent == Some(id.clone()))
-            {
+            if self.is_closed(&id) {
                 self.checkpoint.shards.insert(id, Position::Ended);
             } else {
                 self.at_start.push(id);

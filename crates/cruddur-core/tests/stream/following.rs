@@ -342,6 +342,46 @@ async fn draining_goes_through_a_long_line_of_empty_shards() {
     assert_eq!(names(&log), ["at last"]);
 }
 
+/// AWS answers with empty pages until it comes to a part with records.
+#[tokio::test]
+async fn draining_goes_on_to_the_end_of_a_closed_shard() {
+    const EMPTY: usize = 30;
+    let proxy = Proxy::start(engine(), |call| {
+        let answer = match call.operation.as_str() {
+            "DescribeStream" => json!({"StreamDescription": {"Shards": [
+                {"ShardId": "closed"},
+                {"ShardId": "open", "ParentShardId": "closed"},
+            ]}}),
+            "GetRecords" => match call.body["ShardIterator"].as_str() {
+                Some(open) if open.starts_with("open") => {
+                    json!({"Records": [], "NextShardIterator": open})
+                }
+                Some(closed) => {
+                    let page = closed.rsplit('/').next().and_then(|n| n.parse().ok());
+                    match page.unwrap_or(0) {
+                        EMPTY => json!({"Records": [{"eventName": "INSERT", "dynamodb": {
+                            "SequenceNumber": "000000000000000000001",
+                            "Keys": {"pk": {"S": "at last"}, "sk": {"S": "x"}},
+                        }}]}),
+                        n => json!({"Records": [],
+                            "NextShardIterator": format!("closed/{}", n + 1)}),
+                    }
+                }
+                None => return Action::Forward,
+            },
+            _ => match shards(call) {
+                Some(answer) => answer,
+                None => return Action::Forward,
+            },
+        };
+        Action::Answer(200, answer)
+    })
+    .await;
+    let table = table_at(&proxy.url, "t").await;
+    let log = drained(&table, &proxy.url, None).await;
+    assert_eq!(names(&log), ["at last"]);
+}
+
 #[tokio::test]
 async fn shards_that_lead_back_to_themselves_are_no_list() {
     let proxy = Proxy::start(engine(), |call| match shards(call) {
