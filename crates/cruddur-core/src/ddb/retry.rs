@@ -49,6 +49,11 @@ impl Patience {
         self.last_progress = Instant::now();
     }
 
+    /// Something was done at this time, elsewhere.
+    pub fn progress_at(&mut self, time: Instant) {
+        self.last_progress = self.last_progress.max(time);
+    }
+
     /// Everything that was asked for was done.
     pub fn success(&mut self) {
         self.progress();
@@ -128,12 +133,21 @@ mod tests {
 
     #[test]
     fn patience_ends_without_progress() {
-        let mut patience = Patience::new(Duration::from_millis(200));
-        std::thread::sleep(Duration::from_millis(150));
-        patience.progress();
-        std::thread::sleep(Duration::from_millis(100));
+        let limit = Duration::from_secs(60);
+        let long_ago = |patience: &mut Patience| {
+            patience.last_progress = Instant::now() - limit;
+        };
+        let mut patience = Patience::new(limit);
         assert!(patience.failure().is_some());
-        std::thread::sleep(Duration::from_millis(150));
+        long_ago(&mut patience);
         assert_eq!(patience.failure(), None);
+        patience.progress();
+        assert!(patience.failure().is_some());
+        long_ago(&mut patience);
+        patience.progress_at(Instant::now());
+        assert!(patience.failure().is_some());
+        // What was longer ago takes nothing back.
+        patience.progress_at(Instant::now() - limit);
+        assert!(patience.failure().is_some());
     }
 }

@@ -27,8 +27,8 @@ pub const DEFAULT_SEGMENTS: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct ScanOptions {
     /// How many parts of the table are read at once. `None` is what is fastest:
-    /// one where there is a limit, the table is small or the engine is the
-    /// embedded one, else [`DEFAULT_SEGMENTS`].
+    /// one where there is a limit, the table is small, the engine is the embedded
+    /// one or this is production, else [`DEFAULT_SEGMENTS`].
     pub segments: Option<u32>,
     /// The most items that are wanted.
     pub limit: Option<u64>,
@@ -82,6 +82,8 @@ impl Table {
             // Whoever wants a few items, or slowly, wants no four pages at once.
             (None, Some(_)) => 1,
             (None, None) if options.max_capacity.is_some() => 1,
+            // What four take at once, an app that uses the table lacks.
+            (None, None) if self.production => 1,
             (None, None) => DEFAULT_SEGMENTS,
         };
         let shared = Arc::new(Shared::new(self, options));

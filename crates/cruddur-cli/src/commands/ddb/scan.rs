@@ -17,7 +17,8 @@ const ROWS: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub struct ScanArgs {
-    /// Read so many parts of the table at once [default: what is fastest]
+    /// Read so many parts of the table at once [default: 1 with --prod,
+    /// else what is fastest]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     segments: Option<u32>,
     /// Show at most so many items

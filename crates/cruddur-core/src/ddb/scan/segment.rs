@@ -28,6 +28,9 @@ pub(super) struct Shared {
     table: Table,
     pub engine: Engine,
     pace: Option<Mutex<Pace>>,
+    /// When any segment last had a page. While pages come none is given up,
+    /// however long it has gone without: they share what little there is.
+    last_page: Mutex<Instant>,
     options: ScanOptions,
 }
 
@@ -38,6 +41,7 @@ impl Shared {
             table: table.clone(),
             engine: Engine::default(),
             pace: options.max_capacity.map(pace),
+            last_page: Mutex::new(Instant::now()),
             options: options.clone(),
         }
     }
@@ -98,12 +102,16 @@ impl Segment {
             self.settle(charged, &answer);
             let (transient, error) = match answer {
                 Ok(answer) => match self.items.take() {
-                    Some(items) => return Ok((self, Page::new(items, answer))),
+                    Some(items) => {
+                        *lock(&self.shared.last_page) = Instant::now();
+                        return Ok((self, Page::new(items, answer)));
+                    }
                     // An answer without a list is none: even an empty page has one.
                     None => (true, table.empty_answer()),
                 },
                 Err(error) => (retry::is_transient(&error), table.error(error)),
             };
+            patience.progress_at(*lock(&self.shared.last_page));
             let pause = if transient { patience.failure() } else { None };
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -213,6 +221,6 @@ fn units(answer: &ScanOutput) -> f64 {
 }
 
 /// Nobody panics while holding it.
-fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
-    pace.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
