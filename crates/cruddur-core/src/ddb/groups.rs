@@ -1,9 +1,11 @@
 //! Reading the items of one message group: by the index, which is quick but
 //! may lag behind the table, and from the table itself.
 
+use std::collections::HashSet;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::item::{GROUP_PREFIX, Item, group_pk, string, text};
 use super::{GROUP_INDEX, Table};
@@ -52,6 +54,11 @@ pub(crate) fn participants(items: &[GroupItem]) -> Vec<String> {
     people
 }
 
+/// More microseconds than a person has conversations.
+const MANY: i64 = 100_000;
+/// More keys than there are who look for one at once.
+const CHOICE: usize = 32;
+
 impl Table {
     /// The items of a group as the index has them, to the last page. The index
     /// follows the table with a delay (AWS: "Data synchronization between
@@ -77,6 +84,34 @@ impl Table {
     /// One user's group items that show another, as the table has them now.
     pub(crate) async fn groups_between(&self, owner: &str, other: &str) -> Result<Vec<GroupItem>> {
         self.groups_of(owner, "user_uuid", other).await
+    }
+
+    /// How many microseconds after an instant a user's list has a key that no item
+    /// stands at: one of the first, by chance, since others look for one as well.
+    pub(crate) async fn free_after(&self, owner: &str, at: DateTime<Utc>) -> Result<i64> {
+        let key = |shift| time::to_key(at + TimeDelta::microseconds(shift));
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", string(group_pk(owner)))
+            .expression_attribute_values(":from", string(key(0)))
+            .expression_attribute_values(":to", string(key(MANY)))
+            .projection_expression("sk");
+        let mut taken = HashSet::new();
+        self.every_page(query, |page| {
+            let items = page.items.unwrap_or_default();
+            taken.extend(
+                items
+                    .iter()
+                    .filter_map(|item| text(item, "sk").map(str::to_owned)),
+            );
+        })
+        .await?;
+        let mut free = (0..).filter(|shift| !taken.contains(&key(*shift)));
+        Ok(free.nth(rand::random_range(0..CHOICE)).unwrap_or(MANY))
     }
 
     async fn groups_of(&self, owner: &str, name: &str, value: &str) -> Result<Vec<GroupItem>> {

@@ -185,10 +185,12 @@ async fn alone(table: &Table, newest: &Newest) -> Result<Advance> {
             Outcome::Throttled(error) if attempt + 1 == MOVES => return Err(error),
             Outcome::Throttled(_) => {}
             // Another group of the same person stands at the very microsecond:
-            // nothing of it may be lost, so this one goes beside it.
+            // nothing of it may be lost, so this one goes beside it. There may be
+            // many, where messages were written by a program.
             Outcome::Canceled(failed) => {
                 for owner in failed.iter().filter_map(|index| plan.puts.get(index)) {
-                    *shifts.entry(owner.clone()).or_default() += 1;
+                    let shift = table.free_after(owner, newest.at).await?;
+                    shifts.insert(owner.clone(), shift);
                 }
             }
         }
