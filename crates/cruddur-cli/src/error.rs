@@ -5,9 +5,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use cruddur_core::target::DEFAULT_TABLE;
 use cruddur_core::{Error, Service};
 
+use crate::args::{Global, quoted};
 use crate::ui::{Ui, printable};
 
 /// The operation failed.
@@ -26,7 +26,7 @@ pub const NOT_FOUND: u8 = 6;
 pub const INTERRUPTED: u8 = 130;
 
 /// Prints a failure and returns the status to exit with.
-pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
+pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(failure) {
         return ExitCode::SUCCESS;
     }
@@ -44,7 +44,7 @@ pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
             ui.error(format_args!("not done: {what}"));
         }
     }
-    if let Some(hint) = hint(error, production) {
+    if let Some(hint) = hint(error, global) {
         ui.hint(hint);
     }
     ExitCode::from(status(error))
@@ -102,9 +102,11 @@ pub fn status(error: &Error) -> u8 {
     }
 }
 
-/// The command or setting that mends it, where there is one.
-pub fn hint(error: &Error, production: bool) -> Option<String> {
-    let prod = if production { " --prod" } else { "" };
+/// The command or setting that mends it, where there is one. The command goes
+/// where the run with these flags went.
+pub fn hint(error: &Error, global: &Global) -> Option<String> {
+    let production = global.prod;
+    let flags = global.flags();
     Some(match error {
         Error::NotConfigured { set, .. } => format!("set {set}"),
         Error::Refused(why) if !production && why.contains("--prod") => {
@@ -112,44 +114,47 @@ pub fn hint(error: &Error, production: bool) -> Option<String> {
         }
         Error::Unreachable { service, .. } => unreachable(*service, production),
         Error::WrongServer { .. } => {
-            "another program may listen there; `cruddur target` shows where the address comes from"
-                .to_owned()
-        }
-        Error::Credentials { service, .. } => credentials(*service, production),
-        Error::TableNotFound { table, .. } => {
-            let named = if table == DEFAULT_TABLE {
-                String::new()
-            } else {
-                format!(" --table {table}")
-            };
-            format!("create it with `cruddur ddb schema-load{named}{prod}`")
-        }
-        Error::TableDiffers { .. } => {
             format!(
-                "use another table with --table, or drop this one with `cruddur ddb drop{prod}`"
+                "another program may listen there; `cruddur target{flags}` shows where the address \
+                 comes from"
             )
         }
-        Error::TableIncomplete { .. } => {
-            format!("add it with `cruddur ddb schema-load --update{prod}`")
+        Error::Credentials { service, .. } => credentials(*service, global),
+        Error::TableNotFound { table, .. } => {
+            let flags = global.flags_for(table);
+            format!("create it with `cruddur ddb schema-load{flags}`")
         }
-        Error::DatabaseNotFound { .. } => format!("create it with `cruddur db create{prod}`"),
-        Error::SchemaNotLoaded { .. } => format!("load it with `cruddur db schema-load{prod}`"),
+        Error::TableDiffers { table, .. } => {
+            let flags = global.flags_for(table);
+            format!(
+                "use another table with --table, or drop this one with `cruddur ddb drop{flags}`"
+            )
+        }
+        Error::TableIncomplete { table, .. } => {
+            let flags = global.flags_for(table);
+            format!("add it with `cruddur ddb schema-load --update{flags}`")
+        }
+        Error::DatabaseNotFound { .. } => format!("create it with `cruddur db create{flags}`"),
+        Error::SchemaNotLoaded { .. } => format!("load it with `cruddur db schema-load{flags}`"),
         Error::DatabaseInUse { .. } => "--force ends these sessions".to_owned(),
         Error::UserNotFound { close, .. } if !close.is_empty() => {
             format!("close to it: {}", close.join(", "))
         }
-        Error::UserNotFound { .. } => format!("`cruddur db users{prod}` lists the handles"),
+        Error::UserNotFound { .. } => format!("`cruddur db users{flags}` lists the handles"),
         Error::PoolNotFound { .. } => {
-            "AWS_COGNITO_USER_POOL_ID names the pool; `cruddur target` shows where it comes from"
-                .to_owned()
+            format!(
+                "AWS_COGNITO_USER_POOL_ID names the pool; `cruddur target{flags}` shows where it \
+                 comes from"
+            )
         }
         Error::GroupExists {
             sender,
             message_group_uuid,
             ..
         } => format!(
-            "write there with `cruddur ddb patterns create-message --handle {sender} \
-             --message-group-uuid {message_group_uuid}{prod} TEXT`"
+            "write there with `cruddur ddb patterns create-message --handle {} \
+             --message-group-uuid {message_group_uuid}{flags} TEXT`",
+            quoted(sender)
         ),
         Error::Partial { .. } => {
             "mend what is named above and run the same command again; what is done stays done"
@@ -173,7 +178,8 @@ fn unreachable(service: Service, production: bool) -> String {
 }
 
 /// How to come by credentials.
-pub fn credentials(service: Service, production: bool) -> String {
+pub fn credentials(service: Service, global: &Global) -> String {
+    let production = global.prod;
     match service {
         Service::Postgres if production => "check PROD_CONNECTION_URL".to_owned(),
         Service::Postgres => "check the user and the password in CONNECTION_URL".to_owned(),

@@ -161,8 +161,9 @@ async fn set_up_cognito_ids(steps: &mut Steps<'_>, database: &Database) -> anyho
     let mut result = format!("{changed} changed, {} unchanged", count(Outcome::Unchanged));
     let others = matched.len() - changed - count(Outcome::Unchanged);
     if others > 0 {
+        let flags = steps.context.global.flags();
         result += &format!(
-            ", {others} without a match (see `cruddur db update-cognito-user-ids --dry-run`)"
+            ", {others} without a match (see `cruddur db update-cognito-user-ids{flags} --dry-run`)"
         );
     }
     steps.done("Cognito ids", changed > 0, result);
@@ -265,11 +266,7 @@ fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
     let program = std::env::args_os().next();
     let program = program.unwrap_or_else(|| "cruddur".into());
     let program = printable(&program.to_string_lossy());
-    let prod = if context.target.production {
-        " --prod"
-    } else {
-        ""
-    };
+    let flags = context.global.flags();
     let unchanged = summary.steps.iter().all(|step| !step.changed);
     let done = if unchanged {
         "Everything was already there."
@@ -277,9 +274,9 @@ fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
         "Done."
     };
     writeln!(out, "\n{done} Try next:\n")?;
-    writeln!(out, "  {program} ddb patterns get-conversation{prod}")?;
-    writeln!(out, "  {program} db users{prod}")?;
-    writeln!(out, "  {program} target{prod}")
+    writeln!(out, "  {program} ddb patterns get-conversation{flags}")?;
+    writeln!(out, "  {program} db users{flags}")?;
+    writeln!(out, "  {program} target{flags}")
 }
 
 /// Says so where a variable leads a service away from the stack that was asked
