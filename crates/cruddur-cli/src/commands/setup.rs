@@ -3,7 +3,6 @@ use std::io::{self, Write as _};
 use anyhow::Context as _;
 use chrono::Utc;
 use clap::Args;
-use cruddur_core::Service;
 use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::Outcome;
@@ -12,9 +11,12 @@ use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::{ConversationRow, Window};
 use cruddur_core::ddb::schema::{Loaded, SchemaOptions};
 use cruddur_core::ddb::seed::{self, SeedOptions, SeedState};
-use cruddur_local::StackDir;
+use cruddur_core::target::{Choice, Endpoint};
+use cruddur_core::{Error, Service};
+use cruddur_local::{StackDir, State};
 use serde::Serialize;
 
+use super::local::env::variables;
 use super::local::up::{self, Manner};
 use super::wait::{self, Patience};
 use crate::confirm::Confirmation;
@@ -59,9 +61,9 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let renewed;
     let context = if args.local {
         let dir = StackDir::of(&context.folder);
-        up::detached(context, &dir, Manner::default()).await?;
+        let (state, _) = up::detached(context, &dir, Manner::default()).await?;
         renewed = context.renewed();
-        tell_elsewhere(&renewed);
+        tell_elsewhere(&renewed, &state);
         &renewed
     } else {
         context
@@ -281,20 +283,43 @@ fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
 
 /// Says so where a variable leads a service away from the stack that was asked
 /// for: variables beat it, and people forget what they have exported.
-fn tell_elsewhere(context: &Context) {
+fn tell_elsewhere(context: &Context, stack: &State) {
     let target = &context.target;
+    // The stack's own variables, which many a shell has, lead to it as well.
+    let own = context.for_stack(&variables(stack), false).target;
     let reasons = [
-        ("DynamoDB", target.dynamodb.as_ref().map(|c| &c.why)),
-        ("PostgreSQL", target.postgres.as_ref().map(|c| &c.why)),
-        ("Cognito", target.cognito.as_ref().map(|c| &c.why)),
+        (
+            "DynamoDB",
+            elsewhere(&target.dynamodb, &own.dynamodb, Endpoint::eq),
+        ),
+        (
+            "PostgreSQL",
+            elsewhere(&target.postgres, &own.postgres, |chosen, own| {
+                chosen.to_string() == own.to_string()
+            }),
+        ),
+        (
+            "Cognito",
+            elsewhere(&target.cognito, &own.cognito, Endpoint::eq),
+        ),
     ];
     for (service, why) in reasons {
-        if let Ok(why) = why
-            && !why.starts_with("the local stack")
-        {
+        if let Some(why) = why {
             context.ui.warning(format_args!(
                 "{service} is not the local stack's but that of {why}"
             ));
         }
+    }
+}
+
+/// Why a service is another one than the stack's, where it is.
+fn elsewhere<'a, T>(
+    chosen: &'a Result<Choice<T>, Error>,
+    own: &Result<Choice<T>, Error>,
+    same: impl Fn(&T, &T) -> bool,
+) -> Option<&'a str> {
+    match (chosen, own) {
+        (Ok(chosen), Ok(own)) if !same(&chosen.value, &own.value) => Some(&chosen.why),
+        _ => None,
     }
 }
