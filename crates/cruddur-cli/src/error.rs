@@ -35,8 +35,14 @@ pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
         ui.error(error);
         return report_local(ui, error);
     }
+    let found = failure.chain().find_map(|e| e.downcast_ref::<Error>());
+    if let Some(Error::Interrupted) = found {
+        // As it was asked to, which is no failure.
+        ui.status(Error::Interrupted);
+        return ExitCode::from(INTERRUPTED);
+    }
     ui.error(format_args!("{failure:#}"));
-    let Some(error) = failure.chain().find_map(|e| e.downcast_ref::<Error>()) else {
+    let Some(error) = found else {
         return ExitCode::from(FAILED);
     };
     if let Error::Partial { not_done, .. } = error {
