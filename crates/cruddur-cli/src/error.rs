@@ -188,7 +188,10 @@ pub fn credentials(service: Service, global: &Global) -> String {
     let production = global.prod;
     match service {
         Service::Postgres if production => "check PROD_CONNECTION_URL".to_owned(),
-        Service::Postgres => "check the user and the password in CONNECTION_URL".to_owned(),
+        Service::Postgres => format!(
+            "check the user and the password; `cruddur target{}` shows where they come from",
+            global.flags()
+        ),
         _ if production => {
             "sign in with `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 .to_owned()
