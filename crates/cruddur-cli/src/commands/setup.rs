@@ -22,7 +22,7 @@ use super::wait::{self, Patience};
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::times::local_time;
-use crate::ui::{Out, printable, write_table};
+use crate::ui::{Out, counted, printable, write_table};
 
 /// Whose conversations the summary shows.
 const SHOWN_HANDLE: &str = "andrewbrown";
@@ -137,8 +137,7 @@ async fn set_up_database(steps: &mut Steps<'_>, database: &Database) -> anyhow::
     let loaded: LoadedScript = database.load_seed(Script::seed(), false).await?;
     let result = match loaded.rows {
         0 => "already there".to_owned(),
-        1 => "wrote 1 row".to_owned(),
-        rows => format!("wrote {rows} rows"),
+        rows => format!("wrote {}", counted(rows, "row")),
     };
     steps.done("users", loaded.rows > 0, result);
     Ok(())
@@ -209,7 +208,7 @@ async fn set_up_messages(
         let between = format!("{} and {}", seeded.users[0], seeded.users[1]);
         let result = match seeded.state {
             SeedState::AlreadyThere => format!("{between}: already there"),
-            _ => format!("{between}: wrote {} items", seeded.written),
+            _ => format!("{between}: wrote {}", counted(seeded.written, "item")),
         };
         let changed = seeded.state != SeedState::AlreadyThere;
         steps.done("conversation", changed, result);

@@ -95,6 +95,27 @@ fn a_hint_names_the_table_and_the_place_of_its_run() {
 }
 
 #[test]
+fn one_is_not_many() {
+    let environment = TestEnvironment::new();
+    environment.run(&["db", "create"]).exits(0);
+    environment.run(&["ddb", "schema-load"]).exits(0);
+    let items = ["a", "b"].map(|key| format!(r#"{{"pk":{{"S":"{key}"}},"sk":{{"S":"1"}}}}"#));
+    let (schema, import) = (["db", "schema-load", "--file", "-"], ["ddb", "import", "-"]);
+    let run = environment
+        .run_with_input(&schema, b"create table one (one int)")
+        .exits(0);
+    assert!(run.stdout.contains(": 1 statement run\n"), "{run}");
+    for item in &items {
+        let run = environment
+            .run_with_input(&import, item.as_bytes())
+            .exits(0);
+        assert!(run.stdout.starts_with("wrote 1 item to "), "{run}");
+    }
+    let run = environment.run(&["ddb", "scan", "--limit", "1"]).exits(0);
+    assert!(run.stderr.contains("after 1 item: there are more"), "{run}");
+}
+
+#[test]
 fn conversations_for_people() {
     let mut environment = seeded();
     let get = ["ddb", "patterns", "get-conversation"];
