@@ -17,7 +17,7 @@ use crate::ui::{counted, printable};
 
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// A file of SQL to run instead of the one compiled in; - is standard input
+    /// A file of SQL to run instead of the one compiled in; - reads standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]

@@ -19,7 +19,7 @@ use crate::ui::{Out, counted, printable};
 
 #[derive(Debug, Args)]
 pub struct SeedArgs {
-    /// Conversations to seed, one a file; - reads stdin
+    /// Conversations to seed, one a file; - reads standard input
     /// [default: one between andrewbrown and bayko]
     #[arg(value_name = "FILE", value_parser = file)]
     files: Vec<PathBuf>,
