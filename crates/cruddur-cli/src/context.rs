@@ -92,9 +92,7 @@ impl Context {
             inputs,
         }
     }
-}
 
-impl Context {
     /// For what is done to one stack and nothing else: its variables beat those
     /// of the environment, and no flag leads elsewhere.
     pub fn for_stack(&self, variables: &[(&'static str, String)], quiet: bool) -> Context {
