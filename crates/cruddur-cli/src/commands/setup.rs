@@ -139,7 +139,7 @@ async fn set_up_database(steps: &mut Steps<'_>, database: &Database) -> anyhow::
         0 => "already there".to_owned(),
         rows => format!("wrote {}", counted(rows, "row")),
     };
-    steps.done("users", loaded.rows > 0, result);
+    steps.done("seed", loaded.rows > 0, result);
     Ok(())
 }
 
