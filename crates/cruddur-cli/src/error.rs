@@ -2,7 +2,8 @@
 //!
 //! Errors of the libraries become hints and statuses here and nowhere else.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use cruddur_core::{Error, Service};
@@ -61,7 +62,7 @@ fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
     for line in error.log() {
         ui.detail(printable(line));
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = local_hint(error) {
         ui.hint(hint);
     }
     ExitCode::from(match error {
@@ -197,5 +198,93 @@ pub fn credentials(service: Service, global: &Global) -> String {
                 .to_owned()
         }
         _ => "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+    }
+}
+
+/// What mends an error of the local stack, where something does.
+pub fn local_hint(error: &cruddur_local::Error) -> Option<String> {
+    use cruddur_local::Error;
+    let hint = match error {
+        Error::AlreadyRunning { .. } => {
+            "use it as it is, or end it with `cruddur local down`".to_owned()
+        }
+        Error::Busy { .. } => "try again when that is done".to_owned(),
+        Error::Elsewhere { .. } => "run `cruddur local down` where it was started: in that \
+             container, or as that user"
+            .to_owned(),
+        Error::NotRunning { .. } => "start it with `cruddur local up --detach`".to_owned(),
+        Error::NewerVersion { .. } => {
+            "update cruddur, or start the stack in another folder".to_owned()
+        }
+        Error::NoPostgres => INSTALL.to_owned(),
+        Error::OtherPostgres { needed, .. } => format!(
+            "install PostgreSQL {needed} again, or begin with empty data: \
+             `cruddur local reset`"
+        ),
+        Error::File { path, source, .. } => return file_hint(path, source),
+        Error::Damaged { .. } => "put a good copy in its place, or begin with empty data: \
+             `cruddur local reset`"
+            .to_owned(),
+        Error::Service { reason, .. } if reason.contains("No space left on device") => {
+            FREE_SPACE.to_owned()
+        }
+        Error::Service { .. } | Error::Detached { .. } => {
+            "read more with `cruddur local logs`".to_owned()
+        }
+        Error::StillRunning { pid, .. } => format!("end it with `kill -9 {pid}`"),
+        Error::NoSnapshot { .. } => "list them with `cruddur local snapshot list`".to_owned(),
+        Error::SnapshotExists { .. } => "choose another name".to_owned(),
+        Error::SnapshotName { .. } => {
+            "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit".to_owned()
+        }
+        _ => return None,
+    };
+    Some(hint)
+}
+
+const INSTALL: &str = "install it: `apt-get install postgresql` (Debian, Ubuntu), \
+     `dnf install postgresql-server` (Fedora), `brew install postgresql` (macOS); \
+     or set CONNECTION_URL to a server you have";
+
+const FREE_SPACE: &str = "free some space and try again";
+
+fn file_hint(path: &Path, source: &io::Error) -> Option<String> {
+    let hint = match source.kind() {
+        ErrorKind::PermissionDenied => match files_owner(path) {
+            Some(owner) => format!(
+                "the folder belongs to user id {owner}: run as that user, or use another folder"
+            ),
+            None => "use a folder that you may write to".to_owned(),
+        },
+        ErrorKind::ReadOnlyFilesystem => "use a folder on a disk that can be written".to_owned(),
+        ErrorKind::StorageFull => FREE_SPACE.to_owned(),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+/// Who owns the nearest part of `path` that can be seen.
+fn files_owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    path.ancestors()
+        .find_map(|part| part.metadata().ok())
+        .map(|seen| seen.uid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_postgresql_it_is_said_how_to_get_one() {
+        let hint = local_hint(&cruddur_local::Error::NoPostgres).unwrap();
+        for part in [
+            "apt-get install postgresql",
+            "dnf install",
+            "brew install",
+            "CONNECTION_URL",
+        ] {
+            assert!(hint.contains(part), "{hint}");
+        }
     }
 }
