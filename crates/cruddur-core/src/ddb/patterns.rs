@@ -35,7 +35,7 @@ pub struct Found<T> {
     pub count: usize,
     /// Read capacity units that the query cost.
     pub consumed_capacity: f64,
-    /// Where the query stopped, if there is more: what is older than this time.
+    /// Where the query stopped, if there is more: what [`parse_before`] reads.
     pub next: Option<String>,
 }
 
@@ -167,7 +167,7 @@ impl Table {
         if found.items.len() > window.limit {
             found.items.truncate(window.limit);
             let last = found.items.last().and_then(|item| text(item, "sk"));
-            found.next = last.map(str::to_owned);
+            found.next = last.map(before);
         }
         Ok(found)
     }
@@ -222,15 +222,31 @@ fn sort_key_condition(window: &Window) -> Option<(&'static str, HashMap<String, 
     }
 }
 
-/// Reads a time that a person gave as the end of a window.
+/// What stands before a key that, as a time, would be read as another one.
+const KEY: &str = "key:";
+
+/// The end of a window that stops before a key.
+fn before(key: &str) -> String {
+    match parse_before(key) {
+        Ok(read) if read == key => read,
+        _ => format!("{KEY}{key}"),
+    }
+}
+
+/// Reads the end of a window: a time that a person gave, or the `next` of an
+/// earlier answer.
 ///
-/// A time in the form of a key is taken as it stands: it may be the `next` of
-/// an earlier answer, and DynamoDB compares keys as texts whatever their offset.
+/// A time in the form of a key is taken as it stands, since DynamoDB compares
+/// keys as texts whatever their offset. A key in another form, such as other
+/// programs may have written, stands behind `key:`.
 ///
 /// # Errors
 ///
 /// [`Error::Usage`] where it is no time.
 pub fn parse_before(text: &str) -> Result<String> {
+    if let Some(key) = text.strip_prefix(KEY) {
+        return Ok(key.to_owned());
+    }
     let time = time::parse_given(text)?;
     let key = time::to_key(time);
     // A time may also be given with a space in it, as Python prints one: it would
@@ -286,6 +302,24 @@ mod tests {
             assert_eq!(parse_before(given).unwrap(), key);
         }
         assert!(parse_before("yesterday").is_err());
+    }
+
+    #[test]
+    fn where_a_window_stopped_is_read_as_the_very_key() {
+        for key in [
+            "2023-03-24T09:45:01.561513+00:00",
+            "2023-03-24T09:45:01.561513+0200",
+            "2023-03-24T09:45:01+00:00",
+            "2023-03-24 09:45:01.561513+00:00",
+            "2023-03-24T09:45:01.123-05:00",
+            "zzz",
+            "key:",
+            "",
+        ] {
+            assert_eq!(parse_before(&before(key)).unwrap(), key);
+        }
+        let usual = "2023-03-24T09:45:01.561513+00:00";
+        assert_eq!(before(usual), usual);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use cruddur_core::ddb::item::{Item, text};
 use cruddur_core::ddb::patterns::{Window, parse_before};
 use cruddur_core::time::Year;
 
+use crate::args::quoted;
 use crate::context::Context;
 use crate::input;
 use crate::ui::{printable, write_table};
@@ -82,6 +83,7 @@ fn tell_rest(context: &Context, consumed_capacity: f64, next: Option<&str>) {
         "consumed {consumed_capacity} read capacity units"
     ));
     if let Some(next) = next {
+        let next = quoted(next);
         ui.status(format_args!("there is more: add --before {next}"));
     }
 }
