@@ -257,6 +257,11 @@ fn json<T: Serialize>(out: &mut Out, value: &T, pretty: bool) -> io::Result<()> 
 fn width() -> Option<u16> {
     match terminal_size::terminal_size_of(io::stdout()) {
         Some((terminal_size::Width(width), _)) => Some(width),
-        None => std::env::var("COLUMNS").ok()?.parse().ok(),
+        // A shell without a terminal may say 0.
+        None => std::env::var("COLUMNS")
+            .ok()?
+            .parse()
+            .ok()
+            .filter(|&width| width > 0),
     }
 }

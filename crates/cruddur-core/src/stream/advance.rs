@@ -153,7 +153,10 @@ async fn together(table: &Table, actions: Actions) -> Result<bool> {
 fn is_too_much(code: &str) -> bool {
     matches!(
         code,
-        "ValidationException" | "ProvisionedThroughputExceededException"
+        "ValidationException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "ThrottlingException"
     )
 }
 

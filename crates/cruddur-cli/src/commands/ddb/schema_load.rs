@@ -73,7 +73,7 @@ pub async fn schema_load(context: &Context, args: &SchemaLoadArgs) -> anyhow::Re
     let loaded = table.load_schema(&options).await?;
     let (state, added): (_, &[String]) = match &loaded {
         Loaded::Created => ("created", &[]),
-        Loaded::AlreadyThere => ("already-there", &[]),
+        Loaded::AlreadyThere => ("already_there", &[]),
         Loaded::Updated { added } => ("updated", added),
     };
     let report = Report {

@@ -64,7 +64,7 @@ pub struct SeedOptions {
 
 /// What was done to a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum SeedState {
     /// It is new.
     Created,

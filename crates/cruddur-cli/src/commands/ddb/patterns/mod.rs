@@ -129,14 +129,15 @@ fn show_items(
         }
         write_table(out, &shown)
     };
-    match rows.as_slice() {
-        [row] => context.ui.show(row, shown)?,
-        rows => context.ui.list(rows, shown)?,
-    }
+    // Said first: where stdout is full, nobody is to write it a second time.
     let place = format!("{} at {}", table.name(), table.at());
     context.ui.status(match dry_run {
         true => format!("dry run: nothing was written to {place}"),
         false => format!("written to {place}"),
     });
+    match rows.as_slice() {
+        [row] => context.ui.show(row, shown)?,
+        rows => context.ui.list(rows, shown)?,
+    }
     Ok(())
 }
