@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::Table;
@@ -70,6 +70,11 @@ impl Table {
             return Err(self.no_part(group, sender, &items));
         };
         let after = last.map(|last| last + TimeDelta::microseconds(1));
+        if after.is_some_and(|after| after.year() > 9999) {
+            return Err(Error::Failed(format!(
+                "the message group {id} stands at the end of the year 9999, after which no key comes"
+            )));
+        }
         let message = Message {
             message_group_uuid: group,
             created_at: after.map_or(now, |after| after.max(now)).trunc_subsecs(6),

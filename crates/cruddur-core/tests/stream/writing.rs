@@ -249,3 +249,16 @@ async fn a_new_group_waits_for_capacity() {
     let written = messages(&direct, message.message_group_uuid).await;
     assert_eq!(written.len(), 1);
 }
+
+#[tokio::test]
+async fn nothing_comes_after_the_last_key_of_all() {
+    let table = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let group = group(&table, &one, &other, 0).await;
+    let mut item = group_item(group, &one, &other, 0);
+    item.insert("sk".into(), s("9999-12-31T23:59:59.999999+00:00"));
+    put(&table, item).await;
+    let error = table.create_message(group, &one, "later", at(1)).await;
+    assert!(error.unwrap_err().to_string().contains("9999"));
+    assert!(messages(&table, group).await.is_empty());
+}
