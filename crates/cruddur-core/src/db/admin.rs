@@ -62,14 +62,19 @@ pub struct Contents {
 }
 
 impl Database {
-    /// Whether the server has the database.
+    /// Whether the server has the database. Asks the database itself: not every
+    /// role, and not every pooler, lets one into another.
     ///
     /// # Errors
     ///
     /// Those of connecting, and [`Error::Usage`] where the URL names none.
     pub async fn exists(&self) -> Result<bool> {
-        let name = self.url().named_database()?.to_owned();
-        self.maintain(move |client| exists(client, &name)).await
+        self.url().named_database()?;
+        match self.with(|_| Ok(())).await {
+            Ok(()) => Ok(true),
+            Err(Error::DatabaseNotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates the database if it is not there, and says whether it did.
@@ -78,11 +83,11 @@ impl Database {
     ///
     /// Those of connecting; [`Error::Service`] where the user may not.
     pub async fn create(&self) -> Result<bool> {
+        if self.exists().await? {
+            return Ok(false);
+        }
         let name = self.url().named_database()?.to_owned();
         self.maintain(move |client| {
-            if exists(client, &name)? {
-                return Ok(false);
-            }
             let statement = format!("create database {}{}", quoted(&name), encoding(client)?);
             match client.batch_execute(&statement) {
                 // Another run was faster.
@@ -179,15 +184,15 @@ impl Database {
     ///
     /// Those of connecting; [`Error::DatabaseNotFound`].
     pub async fn sessions(&self, of_all: bool) -> Result<Vec<Session>> {
-        if of_all {
-            return self.maintain(|client| Ok(sessions(client, None)?)).await;
-        }
-        self.with(|client| {
+        let work = move |client: &mut Client| {
             let query = include_str!("../../../../sql/db/name.sql");
             let name: String = client.query_one(query, &[])?.get(0);
-            Ok(sessions(client, Some(&name))?)
-        })
-        .await
+            Ok(sessions(client, (!of_all).then_some(name.as_str()))?)
+        };
+        match self.with(work).await {
+            Err(Error::DatabaseNotFound { .. }) if of_all => self.maintain(work).await,
+            result => result,
+        }
     }
 
     /// Runs `work` on a database that is not the one in question.
@@ -203,11 +208,6 @@ impl Database {
             result => result,
         }
     }
-}
-
-fn exists(client: &mut Client, name: &str) -> Result<bool, Problem> {
-    let query = include_str!("../../../../sql/db/exists.sql");
-    Ok(client.query_one(query, &[&name])?.get(0))
 }
 
 /// Messages and names are Unicode; a server that was set up without a locale

@@ -146,14 +146,33 @@ async fn a_role_of_few_rights_sees_that_others_are_connected() {
     let ordinary = as_ordinary_role(&database).await;
     for of_all in [false, true] {
         let sessions = ordinary.sessions(of_all).await.unwrap();
-        let mut others = sessions
-            .iter()
-            .filter(|session| session.database.as_deref() == Some(database.name().as_str()));
-        let other = others.next().unwrap();
-        assert_eq!(other.application, "another program");
+        let name = database.name();
+        assert!(sessions.iter().any(|session| {
+            session.database.as_deref() == Some(&name) && session.application == "another program"
+        }));
         assert!(sessions.iter().all(|session| session.user.is_some()));
     }
     drop(client);
     driver.await.unwrap().unwrap();
+    drop_role(&database).await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_let_into_its_own_database_only_finds_it() {
+    let database = empty().await;
+    let ordinary = as_ordinary_role(&database).await;
+    let role = database.name();
+    for other in ["postgres", "template1"] {
+        // The role's sessions there end before they begin.
+        let keep_out = format!(
+            "alter role \"{role}\" in database {other} set session_preload_libraries to missing"
+        );
+        sql(&database, &keep_out).await;
+        let other = Database::new(ordinary.url().with_database(other));
+        assert!(other.exists().await.is_err());
+    }
+    assert!(ordinary.exists().await.unwrap());
+    assert!(!ordinary.create().await.unwrap());
+    ordinary.sessions(true).await.unwrap();
     drop_role(&database).await;
 }
