@@ -1,4 +1,5 @@
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use cruddur_core::Error;
@@ -60,21 +61,28 @@ async fn a_server_that_never_answers_is_given_up() {
 
 #[tokio::test]
 async fn another_kind_of_server_is_told() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || {
-        let (mut connection, _) = listener.accept().unwrap();
-        let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    });
-    let error = database(&format!("postgresql://u:p@127.0.0.1:{port}/d"))
-        .users(None)
-        .await
-        .unwrap_err();
-    server.join().unwrap();
-    assert!(
-        matches!(error, Error::WrongServer { .. } | Error::Unreachable { .. }),
-        "{error}"
-    );
+    for mode in ["disable", "prefer"] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            // Closed with something unread, it would be reset before the answer
+            // is read.
+            let mut request = [0; 8];
+            connection.read_exact(&mut request).unwrap();
+            let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+            connection.write_all(answer).unwrap();
+            connection.shutdown(Shutdown::Write).unwrap();
+            std::io::copy(&mut connection, &mut std::io::sink()).unwrap();
+        });
+        let url = format!("postgresql://u:p@127.0.0.1:{port}/d?sslmode={mode}");
+        let error = database(&url).users(None).await.unwrap_err();
+        server.join().unwrap();
+        assert!(
+            matches!(error, Error::WrongServer { .. }),
+            "{mode}: {error}"
+        );
+    }
 }
 
 #[tokio::test]
