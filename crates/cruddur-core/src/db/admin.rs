@@ -8,7 +8,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use serde::Serialize;
 
-use super::client::{Database, Problem};
+use super::client::{Database, Problem, text};
 use super::marker::{self, Environment};
 use crate::{Error, Result};
 
@@ -161,9 +161,10 @@ impl Database {
     /// Those of connecting.
     pub async fn contents(&self) -> Result<Contents> {
         self.with(|client| {
-            let tables = client.query_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
+            let tables =
+                client.query_typed_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
             let mut count = |table, query| match tables.get(table) {
-                true => Ok(Some(client.query_one(query, &[])?.get(0))),
+                true => Ok(Some(client.query_typed_one(query, &[])?.get(0))),
                 false => Ok::<_, postgres::Error>(None),
             };
             Ok(Contents {
@@ -186,7 +187,7 @@ impl Database {
     pub async fn sessions(&self, of_all: bool) -> Result<Vec<Session>> {
         let work = move |client: &mut Client| {
             let query = include_str!("../../../../sql/db/name.sql");
-            let name: String = client.query_one(query, &[])?.get(0);
+            let name: String = client.query_typed_one(query, &[])?.get(0);
             Ok(sessions(client, (!of_all).then_some(name.as_str()))?)
         };
         match self.with(work).await {
@@ -213,7 +214,7 @@ impl Database {
 /// Messages and names are Unicode; a server that was set up without a locale
 /// would make a database that is not.
 fn encoding(client: &mut Client) -> Result<&'static str, Problem> {
-    let template = client.query_one(include_str!("../../../../sql/db/template.sql"), &[])?;
+    let template = client.query_typed_one(include_str!("../../../../sql/db/template.sql"), &[])?;
     Ok(if template.get(0) {
         ""
     } else {
@@ -223,7 +224,7 @@ fn encoding(client: &mut Client) -> Result<&'static str, Problem> {
 
 fn sessions(client: &mut Client, database: Option<&str>) -> Result<Vec<Session>, postgres::Error> {
     let query = include_str!("../../../../sql/db/sessions.sql");
-    let rows = client.query(query, &[&database])?;
+    let rows = client.query_typed(query, &[text(&database)])?;
     Ok(rows
         .iter()
         .map(|row| Session {

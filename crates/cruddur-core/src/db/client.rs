@@ -3,11 +3,18 @@
 //! The `postgres` client drives a runtime of its own, and panics where another
 //! is at work. Everything therefore happens on a thread for blocking work,
 //! from the connection to its end.
+//!
+//! Every query is sent with the types of its parameters (`query_typed`), which
+//! needs one trip and no prepared statement: behind a pooler the next message
+//! may reach another session, which does not know it.
+//! The queries cast people's texts to `text`, as a type that is not built in
+//! would have to be asked about before the rows are read.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use postgres::error::SqlState;
+use postgres::types::{ToSql, Type};
 use postgres::{Client, NoTls};
 use tokio::sync::oneshot;
 
@@ -42,6 +49,11 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         Problem::Ours(error)
     }
+}
+
+/// A parameter of a query.
+pub(super) fn text<T: ToSql + Sync>(value: &T) -> (&(dyn ToSql + Sync), Type) {
+    (value, Type::TEXT)
 }
 
 impl Database {

@@ -227,12 +227,12 @@ fn begin(client: &mut Client) -> Result<Transaction<'_>, postgres::Error> {
 }
 
 fn objects(transaction: &mut Transaction<'_>) -> Result<BTreeSet<String>, postgres::Error> {
-    let rows = transaction.query(include_str!("../../../../sql/db/objects.sql"), &[])?;
+    let rows = transaction.query_typed(include_str!("../../../../sql/db/objects.sql"), &[])?;
     Ok(rows.iter().map(|row| row.get("name")).collect())
 }
 
 fn has_tables(transaction: &mut Transaction<'_>) -> Result<bool, postgres::Error> {
-    let row = transaction.query_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
+    let row = transaction.query_typed_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
     Ok(row.get("users") && row.get("activities"))
 }
 
