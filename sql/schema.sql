@@ -15,9 +15,21 @@ create table if not exists public.users (
   created_at timestamp not null default (now() at time zone 'utc')
 );
 
--- What tables of older versions lack.
-alter table public.users add column if not exists email text not null default '';
-create unique index if not exists users_handle_key on public.users (handle);
+-- What tables of older versions lack. Even `if not exists` locks the table
+-- first, which holds up whoever uses it, so nothing is altered without need.
+do $$ begin
+  if not exists (
+    select from pg_attribute
+    where attrelid = 'public.users'::regclass and attname = 'email' and not attisdropped
+  ) then
+    alter table public.users add column if not exists email text not null default '';
+  end if;
+end $$;
+do $$ begin
+  if to_regclass('public.users_handle_key') is null then
+    create unique index if not exists users_handle_key on public.users (handle);
+  end if;
+end $$;
 
 create table if not exists public.activities (
   uuid uuid primary key default gen_random_uuid(),

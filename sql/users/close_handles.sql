@@ -2,7 +2,7 @@
 -- caller to say. Those that begin alike come first, so that the limit, which
 -- keeps this quick on a large table, leaves out the least likely.
 -- $1: what was typed
-select users.handle
+select users.handle::text
 from public.users
 where abs(char_length(users.handle) - char_length($1::text)) <= 3
   or starts_with(lower(users.handle), lower($1))

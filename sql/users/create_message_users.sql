@@ -4,8 +4,8 @@
 select
   wanted.kind,
   users.uuid,
-  coalesce(users.display_name, '') as display_name,
-  coalesce(users.handle, '') as handle
+  coalesce(users.display_name, '')::text as display_name,
+  coalesce(users.handle, '')::text as handle
 from (
   values ('sender', $1::text, $2::text), ('receiver', $3::text, $4::text)
 ) as wanted (kind, handle, cognito_user_id)

@@ -3,10 +3,10 @@
 -- $1: the handle, or null
 select
   users.uuid,
-  coalesce(users.handle, '') as handle,
-  coalesce(users.display_name, '') as display_name,
-  coalesce(users.email, '') as email,
-  coalesce(users.cognito_user_id, '') as cognito_user_id,
+  coalesce(users.handle, '')::text as handle,
+  coalesce(users.display_name, '')::text as display_name,
+  coalesce(users.email, '')::text as email,
+  coalesce(users.cognito_user_id, '')::text as cognito_user_id,
   case when isfinite(users.created_at) then users.created_at::timestamp end as created_at
 from public.users
 where $1::text is null or users.handle = $1

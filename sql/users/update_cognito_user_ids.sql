@@ -17,9 +17,9 @@ changed as (
     and $3::boolean
 )
 select
-  coalesce(users.handle, pool.handle) as handle,
+  coalesce(users.handle, pool.handle)::text as handle,
   users.uuid is not null as here,
-  users.cognito_user_id as before,
+  users.cognito_user_id::text as before,
   pool.sub as after
 from pool
 full join public.users on users.handle = pool.handle;

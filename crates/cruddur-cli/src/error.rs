@@ -167,6 +167,16 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
              --message-group-uuid {message_group_uuid}{flags} TEXT`",
             quoted(sender)
         ),
+        // A lock that another session kept (SQLSTATE `lock_not_available`).
+        Error::Service {
+            service: Service::Postgres,
+            code,
+            ..
+        } if code == "55P03" => {
+            format!(
+                "`cruddur db sessions{prod}` lists the others; run this again when they are done"
+            )
+        }
         Error::Partial { .. } => {
             "mend what is named above and run the same command again; what is done stays done"
                 .to_owned()

@@ -84,6 +84,19 @@ fn a_file_of_ones_own_is_told_with_its_line() {
 }
 
 #[test]
+fn a_lock_that_another_session_keeps_leads_to_the_sessions() {
+    let environment = TestEnvironment::new();
+    environment.run(&["db", "create"]).exits(0);
+    // As the server answers after `lock_timeout`.
+    let locked = b"\ndo $$ begin raise sqlstate '55P03' using message = 'too long'; end $$";
+    let run = environment.run_with_input(&["db", "seed", "--file", "-"], locked);
+    let run = run.exits(1);
+    let lock = "a lock that -:2 needs, so nothing was changed (too long)";
+    assert!(run.stderr.contains(lock), "{run}");
+    assert!(run.stderr.contains("`cruddur db sessions`"), "{run}");
+}
+
+#[test]
 fn production_asks_for_the_name_of_the_database() {
     let mut environment = TestEnvironment::new();
     let url = environment.variables[0].1.clone();

@@ -1,6 +1,6 @@
 //! Adding a user.
 
-use super::client::Database;
+use super::client::{Database, text};
 use super::marker;
 use crate::Result;
 
@@ -24,8 +24,8 @@ impl Database {
         self.with(move |client| {
             marker::guard(client, &database)?;
             let statement = include_str!("../../../../sql/users/add.sql");
-            let [handle, name, email, id] = &values;
-            Ok(client.execute(statement, &[handle, name, email, id])? > 0)
+            let [handle, name, email, id] = values.each_ref().map(text);
+            Ok(client.execute_typed(statement, &[handle, name, email, id])? > 0)
         })
         .await
     }

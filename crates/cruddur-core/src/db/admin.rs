@@ -8,7 +8,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use serde::Serialize;
 
-use super::client::{Database, Problem};
+use super::client::{Database, Problem, text};
 use super::marker::{self, Environment};
 use crate::{Error, Result};
 
@@ -62,14 +62,19 @@ pub struct Contents {
 }
 
 impl Database {
-    /// Whether the server has the database.
+    /// Whether the server has the database. Asks the database itself: not every
+    /// role, and not every pooler, lets one into another.
     ///
     /// # Errors
     ///
     /// Those of connecting, and [`Error::Usage`] where the URL names none.
     pub async fn exists(&self) -> Result<bool> {
-        let name = self.url().named_database()?.to_owned();
-        self.maintain(move |client| exists(client, &name)).await
+        self.url().named_database()?;
+        match self.with(|_| Ok(())).await {
+            Ok(()) => Ok(true),
+            Err(Error::DatabaseNotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates the database if it is not there, and says whether it did.
@@ -78,11 +83,11 @@ impl Database {
     ///
     /// Those of connecting; [`Error::Service`] where the user may not.
     pub async fn create(&self) -> Result<bool> {
+        if self.exists().await? {
+            return Ok(false);
+        }
         let name = self.url().named_database()?.to_owned();
         self.maintain(move |client| {
-            if exists(client, &name)? {
-                return Ok(false);
-            }
             let statement = format!("create database {}{}", quoted(&name), encoding(client)?);
             match client.batch_execute(&statement) {
                 // Another run was faster.
@@ -156,9 +161,10 @@ impl Database {
     /// Those of connecting.
     pub async fn contents(&self) -> Result<Contents> {
         self.with(|client| {
-            let tables = client.query_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
+            let tables =
+                client.query_typed_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
             let mut count = |table, query| match tables.get(table) {
-                true => Ok(Some(client.query_one(query, &[])?.get(0))),
+                true => Ok(Some(client.query_typed_one(query, &[])?.get(0))),
                 false => Ok::<_, postgres::Error>(None),
             };
             Ok(Contents {
@@ -179,15 +185,15 @@ impl Database {
     ///
     /// Those of connecting; [`Error::DatabaseNotFound`].
     pub async fn sessions(&self, of_all: bool) -> Result<Vec<Session>> {
-        if of_all {
-            return self.maintain(|client| Ok(sessions(client, None)?)).await;
-        }
-        self.with(|client| {
+        let work = move |client: &mut Client| {
             let query = include_str!("../../../../sql/db/name.sql");
-            let name: String = client.query_one(query, &[])?.get(0);
-            Ok(sessions(client, Some(&name))?)
-        })
-        .await
+            let name: String = client.query_typed_one(query, &[])?.get(0);
+            Ok(sessions(client, (!of_all).then_some(name.as_str()))?)
+        };
+        match self.with(work).await {
+            Err(Error::DatabaseNotFound { .. }) if of_all => self.maintain(work).await,
+            result => result,
+        }
     }
 
     /// Runs `work` on a database that is not the one in question.
@@ -205,15 +211,10 @@ impl Database {
     }
 }
 
-fn exists(client: &mut Client, name: &str) -> Result<bool, Problem> {
-    let query = include_str!("../../../../sql/db/exists.sql");
-    Ok(client.query_one(query, &[&name])?.get(0))
-}
-
 /// Messages and names are Unicode; a server that was set up without a locale
 /// would make a database that is not.
 fn encoding(client: &mut Client) -> Result<&'static str, Problem> {
-    let template = client.query_one(include_str!("../../../../sql/db/template.sql"), &[])?;
+    let template = client.query_typed_one(include_str!("../../../../sql/db/template.sql"), &[])?;
     Ok(if template.get(0) {
         ""
     } else {
@@ -223,7 +224,7 @@ fn encoding(client: &mut Client) -> Result<&'static str, Problem> {
 
 fn sessions(client: &mut Client, database: Option<&str>) -> Result<Vec<Session>, postgres::Error> {
     let query = include_str!("../../../../sql/db/sessions.sql");
-    let rows = client.query(query, &[&database])?;
+    let rows = client.query_typed(query, &[text(&database)])?;
     Ok(rows
         .iter()
         .map(|row| Session {

@@ -3,11 +3,18 @@
 //! The `postgres` client drives a runtime of its own, and panics where another
 //! is at work. Everything therefore happens on a thread for blocking work,
 //! from the connection to its end.
+//!
+//! Every query is sent with the types of its parameters (`query_typed`), which
+//! needs one trip and no prepared statement: behind a pooler the next message
+//! may reach another session, which does not know it.
+//! The queries cast people's texts to `text`, as a type that is not built in
+//! would have to be asked about before the rows are read.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use postgres::error::SqlState;
+use postgres::types::{ToSql, Type};
 use postgres::{Client, NoTls};
 use tokio::sync::oneshot;
 
@@ -42,6 +49,11 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         Problem::Ours(error)
     }
+}
+
+/// A parameter of a query.
+pub(super) fn text<T: ToSql + Sync>(value: &T) -> (&(dyn ToSql + Sync), Type) {
+    (value, Type::TEXT)
 }
 
 impl Database {
@@ -163,7 +175,7 @@ impl Database {
             },
             None => config.connect(NoTls),
         };
-        let mut client = client.map_err(|error| self.explain(error.into()))?;
+        let mut client = client.map_err(|error| self.explain_opening(error))?;
         // Not as a startup option: connection poolers turn those away.
         client
             .batch_execute("set timezone to 'UTC'")
@@ -215,22 +227,36 @@ impl Database {
         }
     }
 
+    /// The first words of another protocol are taken for a message that is much
+    /// longer than what comes. Later on, the connection broke in the middle of one.
+    fn explain_opening(&self, error: postgres::Error) -> Error {
+        let cause = root_cause(&error);
+        if cause != "bytes remaining on stream" {
+            return self.explain(error.into());
+        }
+        self.wrong_server("it speaks another protocol".to_owned())
+    }
+
     fn explain_connection(&self, error: &postgres::Error) -> Error {
         let cause = root_cause(error);
         let of_io = chain(error).find_map(|e| e.downcast_ref::<std::io::Error>());
         match of_io.map(std::io::Error::kind) {
-            // A message of another protocol, or an end in the middle of one.
+            // A message of another protocol.
             Some(std::io::ErrorKind::InvalidData) if !cause.contains("certificate") => {
-                Error::WrongServer {
-                    service: Service::Postgres,
-                    at: self.at(),
-                    cause,
-                }
+                self.wrong_server(cause)
             }
             _ if cause.contains("password missing") => {
                 self.credentials("it asks for a password, and the URL has none".to_owned())
             }
             _ => self.unreachable(plain(&cause)),
+        }
+    }
+
+    fn wrong_server(&self, cause: String) -> Error {
+        Error::WrongServer {
+            service: Service::Postgres,
+            at: self.at(),
+            cause,
         }
     }
 

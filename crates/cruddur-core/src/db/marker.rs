@@ -4,7 +4,7 @@
 use postgres::GenericClient;
 use serde::Serialize;
 
-use super::client::{Database, Problem};
+use super::client::{Database, Problem, text};
 use crate::{Error, Result};
 
 /// What a database is used for.
@@ -53,11 +53,11 @@ impl Database {
 pub(super) fn read(
     client: &mut impl GenericClient,
 ) -> Result<Option<Environment>, postgres::Error> {
-    let exists = client.query_one(include_str!("../../../../sql/marker/exists.sql"), &[])?;
+    let exists = client.query_typed_one(include_str!("../../../../sql/marker/exists.sql"), &[])?;
     if !exists.get::<_, bool>(0) {
         return Ok(None);
     }
-    let row = client.query_opt(include_str!("../../../../sql/marker/read.sql"), &[])?;
+    let row = client.query_typed_opt(include_str!("../../../../sql/marker/read.sql"), &[])?;
     Ok(row.map(|row| match row.get("environment") {
         "development" => Environment::Development,
         // Whatever else stands there, nothing is dropped because of it.
@@ -85,6 +85,6 @@ pub(super) fn write(client: &mut impl GenericClient, production: bool) -> Result
         "development"
     };
     let insert = include_str!("../../../../sql/marker/write.sql");
-    client.execute(insert, &[&environment])?;
+    client.execute_typed(insert, &[text(&environment)])?;
     Ok(())
 }

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use postgres::error::DbError;
+use postgres::error::{DbError, SqlState};
 use postgres::{Client, SimpleQueryMessage, Transaction};
 use serde::Serialize;
 
 use super::client::{Database, Problem};
 use super::marker;
 use super::statements::{self, Statement, line_ends};
-use crate::{Error, Result};
+use crate::{Error, Result, Service};
 
 /// A file of SQL.
 #[derive(Debug, Clone)]
@@ -152,11 +152,15 @@ impl Database {
     /// Loads a schema, and writes the marker that says whether the database is
     /// development's or production's, unless there is one.
     ///
+    /// A lock that another session holds is waited for 5 seconds, unless the
+    /// file sets another `lock_timeout`.
+    ///
     /// # Errors
     ///
     /// [`Error::Input`] with file and line for what the server does not take;
-    /// nothing of the file stays then. [`Error::Refused`] for a database that
-    /// is production's without `--prod`.
+    /// nothing of the file stays then. [`Error::Service`] with code `55P03`
+    /// where another session kept its lock. [`Error::Refused`] for a database
+    /// that is production's without `--prod`.
     pub async fn load_schema(&self, script: Script, dry_run: bool) -> Result<Loaded> {
         let production = self.is_production();
         self.load(script, dry_run, move |transaction| {
@@ -195,7 +199,7 @@ impl Database {
             };
             for statement in script.statements()? {
                 let rows = run(&mut transaction, &statement)
-                    .map_err(|error| explain(&script, &statement, error, has_tables))?;
+                    .map_err(|error| explain(&database, &script, &statement, error, has_tables))?;
                 loaded.statements += 1;
                 loaded.rows += rows;
             }
@@ -214,7 +218,8 @@ impl Database {
     }
 }
 
-/// Begins a transaction that no other run of a file overlaps.
+/// Begins a transaction that no other run of a file overlaps, and that does not
+/// wait for other sessions for long.
 fn begin(client: &mut Client) -> Result<Transaction<'_>, postgres::Error> {
     let mut transaction = client.transaction()?;
     transaction.batch_execute(include_str!("../../../../sql/db/lock.sql"))?;
@@ -222,12 +227,12 @@ fn begin(client: &mut Client) -> Result<Transaction<'_>, postgres::Error> {
 }
 
 fn objects(transaction: &mut Transaction<'_>) -> Result<BTreeSet<String>, postgres::Error> {
-    let rows = transaction.query(include_str!("../../../../sql/db/objects.sql"), &[])?;
+    let rows = transaction.query_typed(include_str!("../../../../sql/db/objects.sql"), &[])?;
     Ok(rows.iter().map(|row| row.get("name")).collect())
 }
 
 fn has_tables(transaction: &mut Transaction<'_>) -> Result<bool, postgres::Error> {
-    let row = transaction.query_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
+    let row = transaction.query_typed_one(include_str!("../../../../sql/db/tables.sql"), &[])?;
     Ok(row.get("users") && row.get("activities"))
 }
 
@@ -272,6 +277,7 @@ fn run(transaction: &mut Transaction<'_>, statement: &Statement) -> Result<u64, 
 
 /// Finds the line of what the server complains about.
 fn explain(
+    database: &Database,
     script: &Script,
     statement: &Statement,
     error: postgres::Error,
@@ -281,13 +287,26 @@ fn explain(
         return error.into();
     };
     let code = answer.code().code();
+    let line = statement.line + lines_before(statement.text, answer);
+    if answer.code() == &SqlState::LOCK_NOT_AVAILABLE {
+        let file = &script.file;
+        let said = answer.message();
+        return Problem::Ours(Error::Service {
+            service: Service::Postgres,
+            at: database.at(),
+            code: code.to_owned(),
+            message: format!(
+                "another session holds a lock that {file}:{line} needs, so nothing was changed \
+                 ({said})"
+            ),
+        });
+    }
     // Not about the file: the connection, the server's means, other sessions.
     let of_server = ["08", "40", "53", "57", "58", "XX"];
     let no_schema = code == "42P01" && !has_tables && script.file == Script::seed().file;
     if no_schema || of_server.iter().any(|class| code.starts_with(class)) {
         return error.into();
     }
-    let line = statement.line + lines_before(statement.text, answer);
     script.error(line, message(answer)).into()
 }
 

@@ -84,7 +84,7 @@ impl Database {
 
     fn schema(&self, client: &mut Client) -> Result<()> {
         let query = include_str!("../../../../sql/db/missing.sql");
-        let rows = client.query(query, &[]);
+        let rows = client.query_typed(query, &[]);
         let rows = rows.map_err(|error| self.explain(error.into()))?;
         let missing: Vec<String> = rows.iter().map(|row| row.get("name")).collect();
         if missing.is_empty() {
@@ -100,7 +100,7 @@ impl Database {
 
 fn server(client: &mut Client) -> Result<Server, postgres::Error> {
     let sent = Utc::now();
-    let row = client.query_one(include_str!("../../../../sql/db/server.sql"), &[])?;
+    let row = client.query_typed_one(include_str!("../../../../sql/db/server.sql"), &[])?;
     let now: DateTime<Utc> = row.get("now");
     let clock = ahead(now, sent);
     let number: i32 = row.get("version_number");

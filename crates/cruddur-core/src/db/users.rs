@@ -1,11 +1,12 @@
 //! Users.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use postgres::types::Type;
 use postgres::{Client, Row};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::client::{Database, Problem};
+use super::client::{Database, Problem, text};
 use crate::ddb::item::Person;
 use crate::{Error, Result};
 
@@ -66,7 +67,7 @@ impl Database {
         let database = self.clone();
         self.with(move |client| {
             let query = include_str!("../../../../sql/users/list.sql");
-            let rows = client.query(query, &[&handle])?;
+            let rows = client.query_typed(query, &[text(&handle)])?;
             match handle {
                 Some(handle) if rows.is_empty() => {
                     Err(not_found(client, &database, &handle)?.into())
@@ -87,7 +88,7 @@ impl Database {
         let database = self.clone();
         self.with(move |client| {
             let query = include_str!("../../../../sql/users/short.sql");
-            match client.query_opt(query, &[&handle])? {
+            match client.query_typed_opt(query, &[text(&handle)])? {
                 Some(row) => Ok(person(&row)),
                 None => Err(not_found(client, &database, &handle)?.into()),
             }
@@ -106,7 +107,7 @@ impl Database {
         let database = self.clone();
         self.with(move |client| {
             let query = include_str!("../../../../sql/users/by_handles.sql");
-            let rows = client.query(query, &[&handles])?;
+            let rows = client.query_typed(query, &[(&handles, Type::TEXT_ARRAY)])?;
             let found: Vec<Person> = rows.iter().map(person).collect();
             let mut people = Vec::with_capacity(handles.len());
             for handle in &handles {
@@ -144,8 +145,7 @@ impl Database {
                 receiver.handle(),
                 receiver.cognito_id(),
             ];
-            let [a, b, c, d] = &parameters;
-            let rows = client.query(query, &[a, b, c, d])?;
+            let rows = client.query_typed(query, &parameters.each_ref().map(text))?;
             let mut one = |kind: &str, who: &Who| -> Result<Person, Problem> {
                 let mut found = rows.iter().filter(|row| row.get::<_, &str>("kind") == kind);
                 match (found.next(), found.next(), who) {
@@ -213,7 +213,7 @@ fn not_found(
 ) -> Result<Error, postgres::Error> {
     let query = include_str!("../../../../sql/users/close_handles.sql");
     let typed = handle.trim().trim_start_matches('@');
-    let rows = client.query(query, &[&typed])?;
+    let rows = client.query_typed(query, &[text(&typed)])?;
     Ok(Error::UserNotFound {
         handle: handle.to_owned(),
         at: format!("database {} at {}", database.name(), database.at()),

@@ -1,8 +1,24 @@
 use cruddur_core::Error;
-use cruddur_core::db::Database;
 use cruddur_core::db::script::Script;
+use cruddur_core::db::{ConnectionUrl, Database};
 
-use crate::postgres::{absent, empty, raw, server, sql};
+use crate::postgres::{absent, empty, engines, raw, server, sql};
+
+/// The same database for a role of few rights, which is named like it.
+async fn as_ordinary_role(database: &Database) -> Database {
+    let name = database.name();
+    let create = format!("create role \"{name}\" login password 'secret'");
+    sql(database, &create).await;
+    let (scheme, rest) = engines().postgres.split_once("://").unwrap();
+    let (_, host) = rest.rsplit_once('@').unwrap();
+    let url = format!("{scheme}://{name}:secret@{host}");
+    let url = ConnectionUrl::parse(&url, "the test's URL").unwrap();
+    Database::new(url.with_database(&name))
+}
+
+async fn drop_role(database: &Database) {
+    sql(database, &format!("drop role \"{}\"", database.name())).await;
+}
 
 #[tokio::test]
 async fn a_database_of_any_name_is_created_and_dropped_once() {
@@ -120,4 +136,43 @@ async fn contents_tell_missing_tables_from_empty_ones() {
     database.load_seed(Script::seed(), false).await.unwrap();
     let contents = database.contents().await.unwrap();
     assert_eq!((contents.users, contents.activities), (Some(3), Some(1)));
+}
+
+#[tokio::test]
+async fn a_role_of_few_rights_sees_that_others_are_connected() {
+    let database = empty().await;
+    let (client, driver) = raw(&database).await;
+    client.simple_query("select 1").await.unwrap();
+    let ordinary = as_ordinary_role(&database).await;
+    for of_all in [false, true] {
+        let sessions = ordinary.sessions(of_all).await.unwrap();
+        let name = database.name();
+        assert!(sessions.iter().any(|session| {
+            session.database.as_deref() == Some(&name) && session.application == "another program"
+        }));
+        assert!(sessions.iter().all(|session| session.user.is_some()));
+    }
+    drop(client);
+    driver.await.unwrap().unwrap();
+    drop_role(&database).await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_let_into_its_own_database_only_finds_it() {
+    let database = empty().await;
+    let ordinary = as_ordinary_role(&database).await;
+    let role = database.name();
+    for other in ["postgres", "template1"] {
+        // The role's sessions there end before they begin.
+        let keep_out = format!(
+            "alter role \"{role}\" in database {other} set session_preload_libraries to missing"
+        );
+        sql(&database, &keep_out).await;
+        let other = Database::new(ordinary.url().with_database(other));
+        assert!(other.exists().await.is_err());
+    }
+    assert!(ordinary.exists().await.unwrap());
+    assert!(!ordinary.create().await.unwrap());
+    ordinary.sessions(true).await.unwrap();
+    drop_role(&database).await;
 }

@@ -1,10 +1,14 @@
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cruddur_core::Error;
+use cruddur_core::db::script::Script;
+use cruddur_core::db::users::Who;
 use cruddur_core::db::{ConnectionUrl, Database};
 
-use crate::postgres::{absent, empty, engines, sql};
+use crate::postgres::{absent, empty, engines, server, sql};
 
 fn database(url: &str) -> Database {
     Database::new(ConnectionUrl::parse(url, "URL").unwrap())
@@ -60,21 +64,28 @@ async fn a_server_that_never_answers_is_given_up() {
 
 #[tokio::test]
 async fn another_kind_of_server_is_told() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || {
-        let (mut connection, _) = listener.accept().unwrap();
-        let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    });
-    let error = database(&format!("postgresql://u:p@127.0.0.1:{port}/d"))
-        .users(None)
-        .await
-        .unwrap_err();
-    server.join().unwrap();
-    assert!(
-        matches!(error, Error::WrongServer { .. } | Error::Unreachable { .. }),
-        "{error}"
-    );
+    for mode in ["disable", "prefer"] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            // Closed with something unread, it would be reset before the answer
+            // is read.
+            let mut request = [0; 8];
+            connection.read_exact(&mut request).unwrap();
+            let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+            connection.write_all(answer).unwrap();
+            connection.shutdown(Shutdown::Write).unwrap();
+            std::io::copy(&mut connection, &mut std::io::sink()).unwrap();
+        });
+        let url = format!("postgresql://u:p@127.0.0.1:{port}/d?sslmode={mode}");
+        let error = database(&url).users(None).await.unwrap_err();
+        server.join().unwrap();
+        assert!(
+            matches!(error, Error::WrongServer { .. }),
+            "{mode}: {error}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -90,7 +101,6 @@ async fn sessions_name_the_program_that_opened_them() {
     let database = empty().await;
     let waiting = database.0.clone();
     let hold = tokio::spawn(async move {
-        use cruddur_core::db::script::Script;
         let script = Script::new("wait.sql", "select pg_sleep(20)".to_owned());
         waiting.load_seed(script, false).await
     });
@@ -110,4 +120,85 @@ async fn sessions_name_the_program_that_opened_them() {
     sql(&database, &format!("select pg_terminate_backend({pid})")).await;
     let error = hold.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+}
+
+/// What clients send to the shared server by way of `listener`, a vector each.
+fn relay(listener: std::net::TcpListener) -> Arc<Mutex<Vec<Vec<u8>>>> {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let recorded = sent.clone();
+    let server = server().at();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(&server).unwrap();
+            let number = {
+                let mut recorded = recorded.lock().unwrap();
+                recorded.push(Vec::new());
+                recorded.len() - 1
+            };
+            let (mut answers, mut back) =
+                (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            let recorded = recorded.clone();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                while let Ok(read @ 1..) = client.read(&mut buffer) {
+                    recorded.lock().unwrap()[number].extend_from_slice(&buffer[..read]);
+                    server.write_all(&buffer[..read]).unwrap();
+                }
+                let _ = server.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    sent
+}
+
+/// The names of the statements that a client prepares.
+fn prepared(mut sent: &[u8]) -> Vec<Vec<u8>> {
+    let length = |at: &[u8]| u32::from_be_bytes(at[..4].try_into().unwrap()) as usize;
+    sent = &sent[length(sent)..];
+    let mut names = Vec::new();
+    while let [kind, rest @ ..] = sent {
+        if *kind == b'P' {
+            names.push(rest[4..].split(|&byte| byte == 0).next().unwrap().to_vec());
+        }
+        sent = &rest[length(rest)..];
+    }
+    names
+}
+
+#[tokio::test]
+async fn no_statement_outlives_its_query() {
+    let there = empty().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sent = relay(listener);
+    let (sign_in, _) = engines().postgres.rsplit_once('@').unwrap();
+    let url = format!(
+        "{sign_in}@127.0.0.1:{port}/{}?sslmode=disable",
+        there.name()
+    );
+    let database = database(&url);
+    database.create().await.unwrap();
+    database.load_schema(Script::schema(), false).await.unwrap();
+    database.load_seed(Script::seed(), false).await.unwrap();
+    database.add_user("new", "New", "", "an id").await.unwrap();
+    database.update_cognito_ids(&[], true).await.unwrap();
+    database.users(Some("bayko")).await.unwrap();
+    database.users(Some("nobody")).await.unwrap_err();
+    database.person_by_handle("bayko").await.unwrap();
+    database.people_by_handles(&["bayko"]).await.unwrap();
+    let [sender, receiver] = ["bayko", "londo"].map(|h| Who::Handle(h.to_owned()));
+    database
+        .sender_and_receiver(&sender, &receiver)
+        .await
+        .unwrap();
+    database.sessions(true).await.unwrap();
+    database.probe().await.unwrap();
+    database.contents().await.unwrap();
+    database.drop(true).await.unwrap();
+    let sent = sent.lock().unwrap();
+    let names: Vec<_> = sent.iter().flat_map(|sent| prepared(sent)).collect();
+    assert!(names.len() > 20, "{names:?}");
+    assert!(names.iter().all(Vec::is_empty), "{names:?}");
 }

@@ -1,7 +1,7 @@
 use cruddur_core::Error;
 use cruddur_core::db::script::Script;
 
-use crate::postgres::{empty, sql};
+use crate::postgres::{empty, raw, sql};
 
 fn script(text: &str) -> Script {
     Script::new("mine.sql", text.to_owned())
@@ -115,6 +115,49 @@ async fn an_older_table_gets_what_it_lacks_and_keeps_its_rows() {
         ]
     );
     assert_eq!(database.users(None).await.unwrap()[0].handle, "a");
+}
+
+#[tokio::test]
+async fn what_is_there_is_left_unlocked() {
+    let database = empty().await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    let name = database.name();
+    let limit = format!("alter database \"{name}\" set lock_timeout = '1s'");
+    sql(&database, &limit).await;
+    let (client, driver) = raw(&database).await;
+    client
+        .batch_execute("begin; lock users, activities in row exclusive mode")
+        .await
+        .unwrap();
+    for dry_run in [true, false] {
+        let loaded = database.load_schema(Script::schema(), dry_run).await;
+        assert!(loaded.unwrap().is_unchanged());
+    }
+    drop(client);
+    driver.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_of_another_session_is_not_waited_for_without_end() {
+    let database = empty().await;
+    sql(&database, "create table users (handle text)").await;
+    let (client, driver) = raw(&database).await;
+    client
+        .batch_execute("begin; select from users")
+        .await
+        .unwrap();
+    let load = database.load_schema(Script::schema(), true);
+    // Only so that a load that waits for ever ends this test.
+    let limit = std::time::Duration::from_secs(120);
+    let error = tokio::time::timeout(limit, load).await.unwrap();
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error, Error::Service { code, .. } if code == "55P03"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("sql/schema.sql:"), "{error}");
+    drop(client);
+    driver.await.unwrap().unwrap();
 }
 
 #[tokio::test]
