@@ -174,7 +174,7 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
             ..
         } if code == "55P03" => {
             format!(
-                "`cruddur db sessions{prod}` lists the others; run this again when they are done"
+                "`cruddur db sessions{flags}` lists the others; run this again when they are done"
             )
         }
         Error::Partial { .. } => {
