@@ -36,6 +36,9 @@ impl Context {
         let variables: HashMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        if global.prod {
+            forget_endpoints();
+        }
         let mut inputs = Inputs {
             production: global.prod,
             region: global.region,
@@ -114,6 +117,19 @@ impl Context {
             target: Target::resolve(inputs.clone()),
             folder: self.folder.clone(),
             inputs,
+        }
+    }
+}
+
+/// Takes the variables that name AWS endpoints out of the environment. The SDK's
+/// credential chain follows them there, whatever the target says, and would hand
+/// a session's token to the server of some local test.
+fn forget_endpoints() {
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"AWS_ENDPOINT_URL") {
+            // SAFETY: the context is made before the runtime is, so no other
+            // thread runs that could read the environment meanwhile.
+            unsafe { std::env::remove_var(name) };
         }
     }
 }

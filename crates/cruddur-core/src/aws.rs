@@ -61,7 +61,6 @@ impl Connection {
         };
         let region = target.region.clone()?.value;
         let at = endpoint.display(service, &region);
-        let http_client = http_client(&endpoint);
         let credentials = match target.credentials(&endpoint) {
             Credentials::Environment => SharedCredentialsProvider::new(Keys::new(
                 target.variable("AWS_ACCESS_KEY_ID").unwrap_or_default(),
@@ -74,8 +73,10 @@ impl Connection {
                 SharedCredentialsProvider::new(Keys::new("cruddur", "cruddur", None, None, "dummy"))
             }
             Credentials::Chain => {
-                let region = Region::new(region.clone());
-                chain(target, region, http_client.clone()).await
+                // Also where the service needs no TLS, those that give out
+                // credentials do.
+                let client = http_client(&Endpoint::Aws);
+                chain(target, Region::new(region.clone()), client).await
             }
             Credentials::Missing => {
                 return Err(Error::NotConfigured {
@@ -86,6 +87,7 @@ impl Connection {
         };
         Ok(Connection {
             still_trying: StillTrying::new(target.on_retry.clone(), service, &at),
+            http_client: http_client(&endpoint),
             endpoint_url: match endpoint {
                 Endpoint::Url(url) => Some(url),
                 Endpoint::Aws => None,
@@ -93,7 +95,6 @@ impl Connection {
             at,
             region: Region::new(region),
             credentials,
-            http_client,
         })
     }
 }

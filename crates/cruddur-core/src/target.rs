@@ -150,7 +150,7 @@ pub struct Target {
     /// The AWS profile, where one is named.
     pub profile: Option<String>,
     /// The variables that are set but not followed because of `--prod`.
-    pub ignored: Vec<&'static str>,
+    pub ignored: Vec<String>,
     /// Who is told that requests are still being tried.
     pub on_retry: OnRetry,
     variables: HashMap<String, String>,

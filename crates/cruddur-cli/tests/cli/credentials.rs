@@ -1,0 +1,84 @@
+//! Where the credentials of `--prod` come from, and which servers hear of them.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use crate::support::TestEnvironment;
+
+/// A server that keeps what it is told and says that there are no tables, or as
+/// a proxy refuses to connect to anything.
+struct Listener {
+    url: String,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Listener {
+    fn new() -> Listener {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = BufReader::new(stream.unwrap());
+                let mut head = String::new();
+                let mut length = 0;
+                while stream.read_line(&mut head).unwrap_or_default() > 2 {
+                    let line = head.lines().next_back().unwrap_or_default().to_lowercase();
+                    if let Some(value) = line.strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                }
+                let mut body = vec![0; length];
+                let _ = stream.read_exact(&mut body);
+                let connect = head.starts_with("CONNECT");
+                told.lock()
+                    .unwrap()
+                    .push(head + &String::from_utf8_lossy(&body));
+                let status = if connect { "403 Forbidden" } else { "200 OK" };
+                let body = r#"{"TableNames":[]}"#;
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
+                let _ = stream.get_mut().write_all(answer.as_bytes());
+            }
+        });
+        Listener { url, heard }
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+/// With a proxy, so that nothing leaves this machine.
+fn production(proxy: &Listener) -> TestEnvironment {
+    let mut environment = TestEnvironment::bare();
+    environment.set("AWS_REGION", "eu-west-1");
+    environment.set("AWS_EC2_METADATA_DISABLED", "true");
+    environment.set("HTTPS_PROXY", &proxy.url);
+    environment
+}
+
+#[test]
+fn no_variable_leads_those_who_give_them_out_elsewhere() {
+    let (elsewhere, proxy) = (Listener::new(), Listener::new());
+    let mut environment = production(&proxy);
+    let token = environment.write("token", "WEB-IDENTITY-TOKEN");
+    environment.set("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap());
+    environment.set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r");
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+        environment.set(variable, &elsewhere.url);
+        let run = environment.run(&["--prod", "ddb", "list-tables"]).exits(4);
+        assert_eq!(elsewhere.heard(), [""; 0], "{run}");
+        let ignored = format!("{variable} is ignored with --prod");
+        assert!(run.stderr.contains(&ignored), "{run}");
+    }
+    // Those are asked over TLS where the table is not.
+    let plain = ["--prod", "--endpoint-url", &elsewhere.url];
+    let run = environment.run(&[&plain[..], &["ddb", "list-tables"]].concat());
+    assert!(!run.exits(4).stderr.contains("scheme"), "no TLS");
+    assert_eq!(elsewhere.heard(), [""; 0]);
+}
