@@ -42,6 +42,7 @@ impl Context {
         let mut inputs = Inputs {
             production: global.prod,
             region: global.region,
+            profile_flag: global.profile.is_some(),
             profile: profile(global.profile, &variables),
             endpoint_url: global.endpoint_url,
             root_certificates: global.sslrootcert,

@@ -13,6 +13,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as Keys;
@@ -72,12 +73,8 @@ impl Connection {
             Credentials::Dummy => {
                 SharedCredentialsProvider::new(Keys::new("cruddur", "cruddur", None, None, "dummy"))
             }
-            Credentials::Chain => {
-                // Also where the service needs no TLS, those that give out
-                // credentials do.
-                let client = http_client(&Endpoint::Aws);
-                chain(target, Region::new(region.clone()), client).await
-            }
+            Credentials::Profile(name) => of_profile(name, &region),
+            Credentials::Chain => chain(target, &region).await,
             Credentials::Missing => {
                 return Err(Error::NotConfigured {
                     what: format!("AWS_ACCESS_KEY_ID, which {service} at {at} needs,"),
@@ -99,16 +96,22 @@ impl Connection {
     }
 }
 
+/// What those who find credentials ask the AWS services with.
+fn provider_config(region: &str) -> ProviderConfig {
+    ProviderConfig::without_region()
+        .with_region(Some(Region::new(region.to_owned())))
+        // With TLS, also where the service that they are for has none.
+        .with_http_client(http_client(&Endpoint::Aws))
+}
+
+fn of_profile(name: String, region: &str) -> SharedCredentialsProvider {
+    let builder = ProfileFileCredentialsProvider::builder().configure(&provider_config(region));
+    SharedCredentialsProvider::new(builder.profile_name(name).build())
+}
+
 /// Production's credentials come from wherever the AWS CLI would find them.
-async fn chain(
-    target: &Target,
-    region: Region,
-    http_client: SharedHttpClient,
-) -> SharedCredentialsProvider {
-    let config = ProviderConfig::without_region()
-        .with_region(Some(region))
-        .with_http_client(http_client);
-    let mut builder = DefaultCredentialsChain::builder().configure(config);
+async fn chain(target: &Target, region: &str) -> SharedCredentialsProvider {
+    let mut builder = DefaultCredentialsChain::builder().configure(provider_config(region));
     if let Some(profile) = &target.profile {
         builder = builder.profile_name(profile);
     }

@@ -82,3 +82,41 @@ fn no_variable_leads_those_who_give_them_out_elsewhere() {
     assert!(!run.exits(4).stderr.contains("scheme"), "no TLS");
     assert_eq!(elsewhere.heard(), [""; 0]);
 }
+
+#[test]
+fn a_profile_that_is_asked_for_beats_the_environment() {
+    let (server, proxy) = (Listener::new(), Listener::new());
+    let mut environment = production(&proxy);
+    std::fs::create_dir(environment.path().join("home/.aws")).unwrap();
+    environment.write(
+        "home/.aws/credentials",
+        "[p]\naws_access_key_id = PROFILES\naws_secret_access_key = x\n[empty]\nregion = x\n",
+    );
+    environment.set("AWS_ACCESS_KEY_ID", "ENVIRONMENTS");
+    environment.set("AWS_SECRET_ACCESS_KEY", "x");
+    let run = |environment: &TestEnvironment, more: &[&str]| {
+        let flags = ["--prod", "--endpoint-url", &server.url];
+        environment.run(&[&flags[..], more].concat())
+    };
+    let list = ["ddb", "list-tables"];
+    let signed_with = |key: &str| {
+        let heard = server.heard();
+        let last = heard.last().unwrap();
+        assert!(last.contains(&format!("Credential={key}/")), "{last}");
+    };
+    run(&environment, &[&["--profile", "p"][..], &list].concat()).exits(0);
+    signed_with("PROFILES");
+    let target = run(&environment, &["--profile", "p", "target"]);
+    assert!(target.stdout.contains("profile p "), "{target}");
+    assert!(target.stdout.contains("--profile"), "{target}");
+    // The environment's keys are not what was asked for.
+    for profile in ["none", "empty"] {
+        let told = run(&environment, &[&["--profile", profile][..], &list].concat()).exits(4);
+        assert!(told.stderr.contains("did not accept"), "{told}");
+    }
+    assert_eq!(server.heard().len(), 1);
+    // As with the AWS CLI, the variable does not beat the keys.
+    environment.set("AWS_PROFILE", "p");
+    run(&environment, &list).exits(0);
+    signed_with("ENVIRONMENTS");
+}

@@ -25,6 +25,7 @@ impl Target {
             cognito: cognito(&inputs),
             user_pool_id: user_pool_id(&inputs),
             profile: inputs.profile.clone(),
+            profile_flag: inputs.profile_flag,
             ignored: ignored(&inputs),
             on_retry: inputs.on_retry,
             variables: inputs.variables,

@@ -239,4 +239,16 @@ fn credentials_are_the_environments_or_dummy_ones_but_never_looked_up() {
         ..inputs(&keys)
     });
     assert_eq!(production.credentials(&Endpoint::Aws), Credentials::Chain);
+    for (profile_flag, expected) in [
+        (true, Credentials::Profile("p".to_owned())),
+        (false, Credentials::Chain),
+    ] {
+        let target = Target::resolve(Inputs {
+            production: true,
+            profile: Some("p".to_owned()),
+            profile_flag,
+            ..inputs(&keys)
+        });
+        assert_eq!(target.credentials(&url), expected);
+    }
 }
