@@ -7,6 +7,7 @@
 mod aside;
 mod checksum;
 mod clock;
+mod connect;
 mod still_trying;
 
 use std::error::Error as StdError;
@@ -19,7 +20,6 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 pub(crate) use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -33,8 +33,9 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
 
 pub(crate) use aside::{Aside, List};
-use checksum::{Checked, body};
+use checksum::body;
 pub(crate) use clock::{ServerClock, ahead};
+use connect::http_client;
 pub use still_trying::OnRetry;
 pub(crate) use still_trying::StillTrying;
 
@@ -73,8 +74,8 @@ impl Connection {
             Credentials::Dummy => {
                 SharedCredentialsProvider::new(Keys::new("cruddur", "cruddur", None, None, "dummy"))
             }
-            Credentials::Profile(name) => of_profile(name, &region),
-            Credentials::Chain => chain(target, &region).await,
+            Credentials::Profile(name) => of_profile(target, name, &region)?,
+            Credentials::Chain => chain(target, &region).await?,
             Credentials::Missing => {
                 return Err(Error::NotConfigured {
                     what: format!("AWS_ACCESS_KEY_ID, which {service} at {at} needs,"),
@@ -84,7 +85,7 @@ impl Connection {
         };
         Ok(Connection {
             still_trying: StillTrying::new(target.on_retry.clone(), service, &at),
-            http_client: http_client(&endpoint),
+            http_client: http_client(target, &endpoint)?,
             endpoint_url: match endpoint {
                 Endpoint::Url(url) => Some(url),
                 Endpoint::Aws => None,
@@ -97,37 +98,30 @@ impl Connection {
 }
 
 /// What those who find credentials ask the AWS services with.
-fn provider_config(region: &str) -> ProviderConfig {
-    ProviderConfig::without_region()
+fn provider_config(target: &Target, region: &str) -> Result<ProviderConfig> {
+    // With TLS, also where the service that they are for has none.
+    let http_client = http_client(target, &Endpoint::Aws)?;
+    Ok(ProviderConfig::without_region()
         .with_region(Some(Region::new(region.to_owned())))
-        // With TLS, also where the service that they are for has none.
-        .with_http_client(http_client(&Endpoint::Aws))
+        .with_http_client(http_client))
 }
 
-fn of_profile(name: String, region: &str) -> SharedCredentialsProvider {
-    let builder = ProfileFileCredentialsProvider::builder().configure(&provider_config(region));
-    SharedCredentialsProvider::new(builder.profile_name(name).build())
+fn of_profile(target: &Target, name: String, region: &str) -> Result<SharedCredentialsProvider> {
+    let config = provider_config(target, region)?;
+    let builder = ProfileFileCredentialsProvider::builder().configure(&config);
+    Ok(SharedCredentialsProvider::new(
+        builder.profile_name(name).build(),
+    ))
 }
 
 /// Production's credentials come from wherever the AWS CLI would find them.
-async fn chain(target: &Target, region: &str) -> SharedCredentialsProvider {
-    let mut builder = DefaultCredentialsChain::builder().configure(provider_config(region));
+async fn chain(target: &Target, region: &str) -> Result<SharedCredentialsProvider> {
+    let config = provider_config(target, region)?;
+    let mut builder = DefaultCredentialsChain::builder().configure(config);
     if let Some(profile) = &target.profile {
         builder = builder.profile_name(profile);
     }
-    SharedCredentialsProvider::new(builder.build().await)
-}
-
-fn http_client(endpoint: &Endpoint) -> SharedHttpClient {
-    let builder = aws_smithy_http_client::Builder::new();
-    SharedHttpClient::new(Checked(match endpoint {
-        Endpoint::Url(url) if url.starts_with("http://") => builder.build_http(),
-        _ => builder
-            .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::AwsLc,
-            ))
-            .build_https(),
-    }))
+    Ok(SharedCredentialsProvider::new(builder.build().await))
 }
 
 /// The SDK's behavior this code was written and tested against.

@@ -73,6 +73,10 @@ fn no_variable_leads_those_who_give_them_out_elsewhere() {
         environment.set(variable, &elsewhere.url);
         let run = environment.run(&["--prod", "ddb", "list-tables"]).exits(4);
         assert_eq!(elsewhere.heard(), [""; 0], "{run}");
+        let sts = "CONNECT sts.eu-west-1.amazonaws.com:443";
+        let heard = proxy.heard();
+        assert!(heard.iter().all(|head| head.starts_with(sts)), "{heard:?}");
+        assert!(!heard.is_empty(), "{run}");
         let ignored = format!("{variable} is ignored with --prod");
         assert!(run.stderr.contains(&ignored), "{run}");
     }
@@ -119,4 +123,38 @@ fn a_profile_that_is_asked_for_beats_the_environment() {
     environment.set("AWS_PROFILE", "p");
     run(&environment, &list).exits(0);
     signed_with("ENVIRONMENTS");
+}
+
+#[test]
+fn what_goes_over_tls_goes_through_the_proxy() {
+    let (server, proxy) = (Listener::new(), Listener::new());
+    let mut environment = production(&proxy);
+    environment.set("AWS_ACCESS_KEY_ID", "x");
+    environment.set("AWS_SECRET_ACCESS_KEY", "x");
+    let host = server.url.trim_start_matches("http://").to_owned();
+    let endpoint = format!("https://{host}");
+    // Asks each server once or twice only.
+    let doctor = |environment: &TestEnvironment| {
+        environment.run(&["--prod", "--endpoint-url", &endpoint, "doctor"]);
+    };
+    let address = proxy.url.trim_start_matches("http://");
+    environment.set("HTTPS_PROXY", &format!("u:p@{address}"));
+    doctor(&environment);
+    let tunnels = || {
+        let mut heard = proxy.heard();
+        heard.retain(|head| head.starts_with(&format!("CONNECT {host} ")));
+        heard
+    };
+    let before = tunnels();
+    let head = before[0].to_lowercase();
+    assert!(head.contains("proxy-authorization: basic"), "{head}");
+    assert!(server.heard().is_empty());
+    environment.set("NO_PROXY", "localhost,127.0.0.1");
+    doctor(&environment);
+    assert_eq!(tunnels().len(), before.len());
+    assert!(!server.heard().is_empty());
+    environment.set("https_proxy", "socks5://u:secret@127.0.0.1:1");
+    let run = environment.run(&["--prod", "ddb", "list-tables"]).exits(2);
+    assert!(run.stderr.contains("https_proxy is not a URL"), "{run}");
+    assert!(!run.stderr.contains("secret"), "{run}");
 }
