@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use crate::support::TestEnvironment;
+use crate::support::{TestEnvironment, engines};
 
 /// A server that keeps what it is told and says that there are no tables, or as
 /// a proxy refuses to connect to anything.
@@ -157,4 +157,27 @@ fn what_goes_over_tls_goes_through_the_proxy() {
     let run = environment.run(&["--prod", "ddb", "list-tables"]).exits(2);
     assert!(run.stderr.contains("https_proxy is not a URL"), "{run}");
     assert!(!run.stderr.contains("secret"), "{run}");
+}
+
+#[test]
+fn a_scan_asks_for_them_once() {
+    let mut environment = TestEnvironment::new();
+    environment.set("AWS_REGION", "us-east-1");
+    environment.run(&["ddb", "schema-load"]).exits(0);
+    let script = r#"echo asked >> asked
+echo '{"Version": 1, "AccessKeyId": "local", "SecretAccessKey": "local"}'
+"#;
+    environment.write("keys.sh", script);
+    std::fs::create_dir(environment.path().join("home/.aws")).unwrap();
+    environment.write(
+        "home/.aws/config",
+        "[profile p]\ncredential_process = sh keys.sh\n",
+    );
+    let flags = ["--prod", "--profile", "p"];
+    let flags = [&flags[..], &["--endpoint-url", &engines().dynamodb]].concat();
+    environment
+        .run(&[&flags[..], &["ddb", "scan", "--segments", "4"]].concat())
+        .exits(0);
+    let asked = std::fs::read_to_string(environment.path().join("asked")).unwrap();
+    assert_eq!(asked, "asked\n");
 }
