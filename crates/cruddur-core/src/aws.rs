@@ -175,7 +175,7 @@ pub async fn credentials_expiry(
     let found = found.map_err(|error| Error::Credentials {
         service,
         at: connection.at,
-        cause: root_cause(&error),
+        cause: why_no_credentials(&error),
     })?;
     Ok(found.expiry().map(DateTime::from))
 }
@@ -228,6 +228,15 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
         .unwrap_or_default()
 }
 
+fn why_no_credentials(error: &(dyn StdError + 'static)) -> String {
+    let cause = root_cause(error);
+    // Where that is how to build the SDK, it says nothing to who runs this.
+    if cause.contains("credentials-login") {
+        return "the profile is one of `aws login`, whose sessions cannot be read here".to_owned();
+    }
+    cause
+}
+
 /// Says why an SDK call failed. What a service's own exception means to an
 /// operation (a table that is not there, say) is the caller's to pick out first,
 /// with [`code_of`].
@@ -276,7 +285,7 @@ where
         _ if chain_of(&error).any(|e| e.is::<CredentialsError>()) => Error::Credentials {
             service,
             at,
-            cause: root_cause(&error),
+            cause: why_no_credentials(&error),
         },
         _ => Error::Unreachable {
             service,

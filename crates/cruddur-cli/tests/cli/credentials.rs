@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::{TestEnvironment, engines};
 
-/// A server that keeps what it is told and says that there are no tables, or as
-/// a proxy refuses to connect to anything.
+/// A server that keeps what it is told and has one answer, or as a proxy refuses
+/// to connect to anything.
 struct Listener {
     url: String,
     heard: Arc<Mutex<Vec<String>>>,
@@ -15,6 +15,10 @@ struct Listener {
 
 impl Listener {
     fn new() -> Listener {
+        Listener::answering("200 OK", r#"{"TableNames":[]}"#)
+    }
+
+    fn answering(status: &'static str, body: &'static str) -> Listener {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -30,14 +34,13 @@ impl Listener {
                         length = value.trim().parse().unwrap();
                     }
                 }
-                let mut body = vec![0; length];
-                let _ = stream.read_exact(&mut body);
+                let mut sent = vec![0; length];
+                let _ = stream.read_exact(&mut sent);
                 let connect = head.starts_with("CONNECT");
                 told.lock()
                     .unwrap()
-                    .push(head + &String::from_utf8_lossy(&body));
-                let status = if connect { "403 Forbidden" } else { "200 OK" };
-                let body = r#"{"TableNames":[]}"#;
+                    .push(head + &String::from_utf8_lossy(&sent));
+                let status = if connect { "403 Forbidden" } else { status };
                 let length = body.len();
                 let answer = format!(
                     "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -180,4 +183,37 @@ echo '{"Version": 1, "AccessKeyId": "local", "SecretAccessKey": "local"}'
         .exits(0);
     let asked = std::fs::read_to_string(environment.path().join("asked")).unwrap();
     assert_eq!(asked, "asked\n");
+}
+
+#[test]
+fn what_mends_it_is_told() {
+    let body = r#"{"__type":"x#AccessDeniedException","message":"you may not"}"#;
+    let (server, proxy) = (
+        Listener::answering("400 Bad Request", body),
+        Listener::new(),
+    );
+    let mut environment = production(&proxy);
+    std::fs::create_dir(environment.path().join("home/.aws")).unwrap();
+    environment.write(
+        "home/.aws/config",
+        "[profile p]\nlogin_session = arn:aws:iam::123456789012:user/u\n",
+    );
+    let flags = [
+        "--prod",
+        "--endpoint-url",
+        &server.url,
+        "ddb",
+        "list-tables",
+    ];
+    let run = environment.run(&[&["--profile", "p"][..], &flags].concat());
+    let run = run.exits(4);
+    assert!(run.stderr.contains("`aws login`"), "{run}");
+    assert!(run.stderr.contains("credential_process ="), "{run}");
+    assert!(!run.stderr.contains("cargo"), "{run}");
+    environment.set("AWS_ACCESS_KEY_ID", "x");
+    environment.set("AWS_SECRET_ACCESS_KEY", "x");
+    let run = environment.run(&flags).exits(4);
+    assert!(run.stderr.contains("you may not"), "{run}");
+    assert!(run.stderr.contains("hint: have it allowed"), "{run}");
+    assert!(!run.stderr.contains("aws sso login"), "{run}");
 }
