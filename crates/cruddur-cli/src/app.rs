@@ -31,14 +31,14 @@ pub fn run() -> ExitCode {
         return usage(error);
     }
     let ui = Ui::new(&cli.global);
-    let context = match Context::new(cli.global, ui) {
+    let context = match Context::new(cli.global.clone(), ui) {
         Ok(context) => context,
-        Err(failure) => return error::report(&ui, false, &failure),
+        Err(failure) => return error::report(&ui, &cli.global, &failure),
     };
     let result = execute(&context, cli.command);
     match result {
         Ok(code) => code,
-        Err(failure) => error::report(&context.ui, context.target.production, &failure),
+        Err(failure) => error::report(&ui, &cli.global, &failure),
     }
 }
 

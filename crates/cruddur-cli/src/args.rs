@@ -3,6 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, ValueEnum};
 use cruddur_core::ddb::limits::check_table_name;
+use cruddur_core::target::DEFAULT_TABLE;
 
 use crate::commands::Command;
 
@@ -76,6 +77,49 @@ pub struct Global {
     /// Never ask; fail where an answer would be needed
     #[arg(long, global = true)]
     pub no_input: bool,
+}
+
+impl Global {
+    /// What a further command needs behind it to go where this run goes: the
+    /// flags that were given, each after a space. What the environment says is
+    /// said to that command, too.
+    pub fn flags(&self) -> String {
+        self.flags_with(self.table.as_deref())
+    }
+
+    /// The same for a further command that is about this table.
+    pub fn flags_for(&self, table: &str) -> String {
+        self.flags_with(Some(table).filter(|table| *table != DEFAULT_TABLE))
+    }
+
+    fn flags_with(&self, table: Option<&str>) -> String {
+        let mut flags = String::new();
+        if self.prod {
+            flags += " --prod";
+        }
+        let given = [
+            ("--region", self.region.as_deref()),
+            ("--profile", self.profile.as_deref()),
+            ("--endpoint-url", self.endpoint_url.as_deref()),
+            ("--table", table),
+            ("--sslrootcert", self.sslrootcert.as_deref()),
+        ];
+        for (flag, value) in given {
+            if let Some(value) = value {
+                flags += &format!(" {flag} {}", quoted(value));
+            }
+        }
+        flags
+    }
+}
+
+/// A word as it is typed in a shell.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 // What every command that writes takes.

@@ -5,10 +5,11 @@ use cruddur_core::Error;
 
 use crate::context::Context;
 
-// The name of what is about to go, typed by hand or given by flag.
+// The name of what is about to change, typed by hand or given by flag.
 #[derive(Debug, Clone, Args)]
 pub struct Confirmation {
-    /// With --prod: the name of what may go, instead of typing it
+    /// With --prod: the name of the database or table that is changed, instead of
+    /// typing it
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
 }

@@ -25,6 +25,8 @@ pub struct Context {
     pub target: Target,
     /// The folder the command was started in.
     pub folder: PathBuf,
+    /// The flags that were given.
+    pub global: Global,
     inputs: Inputs,
 }
 
@@ -41,12 +43,12 @@ impl Context {
         }
         let mut inputs = Inputs {
             production: global.prod,
-            region: global.region,
+            region: global.region.clone(),
             profile_flag: global.profile.is_some(),
-            profile: profile(global.profile, &variables),
-            endpoint_url: global.endpoint_url,
-            root_certificates: global.sslrootcert,
-            table: global.table,
+            profile: profile(global.profile.clone(), &variables),
+            endpoint_url: global.endpoint_url.clone(),
+            root_certificates: global.sslrootcert.clone(),
+            table: global.table.clone(),
             local: local_stack(&folder, &ui),
             profile_region: None,
             password_file: None,
@@ -77,6 +79,7 @@ impl Context {
             ui,
             target,
             folder,
+            global,
             inputs,
         })
     }
@@ -89,12 +92,11 @@ impl Context {
             ui: self.ui,
             target: Target::resolve(inputs.clone()),
             folder: self.folder.clone(),
+            global: self.global.clone(),
             inputs,
         }
     }
-}
 
-impl Context {
     /// For what is done to one stack and nothing else: its variables beat those
     /// of the environment, and no flag leads elsewhere.
     pub fn for_stack(&self, variables: &[(&'static str, String)], quiet: bool) -> Context {
@@ -117,6 +119,7 @@ impl Context {
             ui,
             target: Target::resolve(inputs.clone()),
             folder: self.folder.clone(),
+            global: self.global.clone(),
             inputs,
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! Errors of the libraries become hints and statuses here and nowhere else.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
-use cruddur_core::target::DEFAULT_TABLE;
 use cruddur_core::{Error, Service};
 
+use crate::args::{Global, quoted};
 use crate::ui::{Ui, printable};
 
 /// The operation failed.
@@ -26,7 +27,7 @@ pub const NOT_FOUND: u8 = 6;
 pub const INTERRUPTED: u8 = 130;
 
 /// Prints a failure and returns the status to exit with.
-pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
+pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(failure) {
         return ExitCode::SUCCESS;
     }
@@ -35,8 +36,14 @@ pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
         ui.error(error);
         return report_local(ui, error);
     }
+    let found = failure.chain().find_map(|e| e.downcast_ref::<Error>());
+    if let Some(Error::Interrupted) = found {
+        // As it was asked to, which is no failure.
+        ui.status(Error::Interrupted);
+        return ExitCode::from(INTERRUPTED);
+    }
     ui.error(format_args!("{failure:#}"));
-    let Some(error) = failure.chain().find_map(|e| e.downcast_ref::<Error>()) else {
+    let Some(error) = found else {
         return ExitCode::from(FAILED);
     };
     if let Error::Partial { not_done, .. } = error {
@@ -44,7 +51,7 @@ pub fn report(ui: &Ui, production: bool, failure: &anyhow::Error) -> ExitCode {
             ui.error(format_args!("not done: {what}"));
         }
     }
-    if let Some(hint) = hint(error, production) {
+    if let Some(hint) = hint(error, global) {
         ui.hint(hint);
     }
     ExitCode::from(status(error))
@@ -55,7 +62,7 @@ fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
     for line in error.log() {
         ui.detail(printable(line));
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = local_hint(error) {
         ui.hint(hint);
     }
     ExitCode::from(match error {
@@ -102,9 +109,11 @@ pub fn status(error: &Error) -> u8 {
     }
 }
 
-/// The command or setting that mends it, where there is one.
-pub fn hint(error: &Error, production: bool) -> Option<String> {
-    let prod = if production { " --prod" } else { "" };
+/// The command or setting that mends it, where there is one. The command goes
+/// where the run with these flags went.
+pub fn hint(error: &Error, global: &Global) -> Option<String> {
+    let production = global.prod;
+    let flags = global.flags();
     Some(match error {
         Error::NotConfigured { set, .. } => format!("set {set}"),
         Error::Refused(why) if !production && why.contains("--prod") => {
@@ -120,44 +129,47 @@ pub fn hint(error: &Error, production: bool) -> Option<String> {
         }
         Error::Unreachable { service, .. } => unreachable(*service, production),
         Error::WrongServer { .. } => {
-            "another program may listen there; `cruddur target` shows where the address comes from"
-                .to_owned()
-        }
-        Error::Credentials { service, .. } => credentials(*service, production),
-        Error::TableNotFound { table, .. } => {
-            let named = if table == DEFAULT_TABLE {
-                String::new()
-            } else {
-                format!(" --table {table}")
-            };
-            format!("create it with `cruddur ddb schema-load{named}{prod}`")
-        }
-        Error::TableDiffers { .. } => {
             format!(
-                "use another table with --table, or drop this one with `cruddur ddb drop{prod}`"
+                "another program may listen there; `cruddur target{flags}` shows where the address \
+                 comes from"
             )
         }
-        Error::TableIncomplete { .. } => {
-            format!("add it with `cruddur ddb schema-load --update{prod}`")
+        Error::Credentials { service, .. } => credentials(*service, global),
+        Error::TableNotFound { table, .. } => {
+            let flags = global.flags_for(table);
+            format!("create it with `cruddur ddb schema-load{flags}`")
         }
-        Error::DatabaseNotFound { .. } => format!("create it with `cruddur db create{prod}`"),
-        Error::SchemaNotLoaded { .. } => format!("load it with `cruddur db schema-load{prod}`"),
+        Error::TableDiffers { table, .. } => {
+            let flags = global.flags_for(table);
+            format!(
+                "use another table with --table, or drop this one with `cruddur ddb drop{flags}`"
+            )
+        }
+        Error::TableIncomplete { table, .. } => {
+            let flags = global.flags_for(table);
+            format!("add it with `cruddur ddb schema-load --update{flags}`")
+        }
+        Error::DatabaseNotFound { .. } => format!("create it with `cruddur db create{flags}`"),
+        Error::SchemaNotLoaded { .. } => format!("load it with `cruddur db schema-load{flags}`"),
         Error::DatabaseInUse { .. } => "--force ends these sessions".to_owned(),
         Error::UserNotFound { close, .. } if !close.is_empty() => {
             format!("close to it: {}", close.join(", "))
         }
-        Error::UserNotFound { .. } => format!("`cruddur db users{prod}` lists the handles"),
+        Error::UserNotFound { .. } => format!("`cruddur db users{flags}` lists the handles"),
         Error::PoolNotFound { .. } => {
-            "AWS_COGNITO_USER_POOL_ID names the pool; `cruddur target` shows where it comes from"
-                .to_owned()
+            format!(
+                "AWS_COGNITO_USER_POOL_ID names the pool; `cruddur target{flags}` shows where it \
+                 comes from"
+            )
         }
         Error::GroupExists {
             sender,
             message_group_uuid,
             ..
         } => format!(
-            "write there with `cruddur ddb patterns create-message --handle {sender} \
-             --message-group-uuid {message_group_uuid}{prod} TEXT`"
+            "write there with `cruddur ddb patterns create-message --handle {} \
+             --message-group-uuid {message_group_uuid}{flags} TEXT`",
+            quoted(sender)
         ),
         Error::Partial { .. } => {
             "mend what is named above and run the same command again; what is done stays done"
@@ -181,14 +193,106 @@ fn unreachable(service: Service, production: bool) -> String {
 }
 
 /// How to come by credentials.
-pub fn credentials(service: Service, production: bool) -> String {
+pub fn credentials(service: Service, global: &Global) -> String {
+    let production = global.prod;
     match service {
         Service::Postgres if production => "check PROD_CONNECTION_URL".to_owned(),
-        Service::Postgres => "check the user and the password in CONNECTION_URL".to_owned(),
+        Service::Postgres => format!(
+            "check the user and the password; `cruddur target{}` shows where they come from",
+            global.flags()
+        ),
         _ if production => {
             "sign in with `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 .to_owned()
         }
         _ => "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+    }
+}
+
+/// What mends an error of the local stack, where something does.
+pub fn local_hint(error: &cruddur_local::Error) -> Option<String> {
+    use cruddur_local::Error;
+    let hint = match error {
+        Error::AlreadyRunning { .. } => {
+            "use it as it is, or end it with `cruddur local down`".to_owned()
+        }
+        Error::Busy { .. } => "try again when that is done".to_owned(),
+        Error::Elsewhere { .. } => "run `cruddur local down` where it was started: in that \
+             container, or as that user"
+            .to_owned(),
+        Error::NotRunning { .. } => "start it with `cruddur local up --detach`".to_owned(),
+        Error::NewerVersion { .. } => {
+            "update cruddur, or start the stack in another folder".to_owned()
+        }
+        Error::NoPostgres => INSTALL.to_owned(),
+        Error::OtherPostgres { needed, .. } => format!(
+            "install PostgreSQL {needed} again, or begin with empty data: \
+             `cruddur local reset`"
+        ),
+        Error::File { path, source, .. } => return file_hint(path, source),
+        Error::Damaged { .. } => "put a good copy in its place, or begin with empty data: \
+             `cruddur local reset`"
+            .to_owned(),
+        Error::Service { reason, .. } if reason.contains("No space left on device") => {
+            FREE_SPACE.to_owned()
+        }
+        Error::Service { .. } | Error::Detached { .. } => {
+            "read more with `cruddur local logs`".to_owned()
+        }
+        Error::StillRunning { pid, .. } => format!("end it with `kill -9 {pid}`"),
+        Error::NoSnapshot { .. } => "list them with `cruddur local snapshot list`".to_owned(),
+        Error::SnapshotExists { .. } => "choose another name".to_owned(),
+        Error::SnapshotName { .. } => {
+            "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit".to_owned()
+        }
+        _ => return None,
+    };
+    Some(hint)
+}
+
+const INSTALL: &str = "install it: `apt-get install postgresql` (Debian, Ubuntu), \
+     `dnf install postgresql-server` (Fedora), `brew install postgresql` (macOS); \
+     or set CONNECTION_URL to a server you have";
+
+const FREE_SPACE: &str = "free some space and try again";
+
+fn file_hint(path: &Path, source: &io::Error) -> Option<String> {
+    let hint = match source.kind() {
+        ErrorKind::PermissionDenied => match files_owner(path) {
+            Some(owner) => format!(
+                "the folder belongs to user id {owner}: run as that user, or use another folder"
+            ),
+            None => "use a folder that you may write to".to_owned(),
+        },
+        ErrorKind::ReadOnlyFilesystem => "use a folder on a disk that can be written".to_owned(),
+        ErrorKind::StorageFull => FREE_SPACE.to_owned(),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+/// Who owns the nearest part of `path` that can be seen.
+fn files_owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    path.ancestors()
+        .find_map(|part| part.metadata().ok())
+        .map(|seen| seen.uid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_postgresql_it_is_said_how_to_get_one() {
+        let hint = local_hint(&cruddur_local::Error::NoPostgres).unwrap();
+        for part in [
+            "apt-get install postgresql",
+            "dnf install",
+            "brew install",
+            "CONNECTION_URL",
+        ] {
+            assert!(hint.contains(part), "{hint}");
+        }
     }
 }

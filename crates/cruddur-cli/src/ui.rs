@@ -236,6 +236,12 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// A number with its noun, such as `1 group` and `2 groups`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{s}")
+}
+
 fn json<T: Serialize>(out: &mut Out, value: &T, pretty: bool) -> io::Result<()> {
     let result = if pretty {
         serde_json::to_writer_pretty(&mut *out, value)

@@ -157,11 +157,14 @@ pub fn spawn_detached(exe: &Path, args: &[OsString], dir: &StackDir) -> Result<D
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors);
-    // SAFETY: setsid is safe to call after a fork.
+    // SAFETY: makes system calls only, as is allowed after a fork.
     unsafe {
-        command.pre_exec(|| match libc::setsid() {
-            -1 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
+        command.pre_exec(|| {
+            if libc::setsid() == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            close_others_on_exec();
+            Ok(())
         })
     };
     let child = command.spawn().map_err(Error::file("run", exe))?;
@@ -170,6 +173,29 @@ pub fn spawn_detached(exe: &Path, args: &[OsString], dir: &StackDir) -> Result<D
         log,
         log_from,
     })
+}
+
+/// Has files of whoever started this program closed in the one that takes its
+/// place, which would keep a pipe open as long as it runs. They are closed no
+/// sooner, since one of them tells the parent that the program was not found.
+fn close_others_on_exec() {
+    // SAFETY: marks descriptors of this process; one that is not open is no harm.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        if libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        ) == 0
+        {
+            return;
+        }
+        // An older kernel, or another system.
+        for descriptor in 3..libc::getdtablesize().min(65_536) {
+            libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
 }
 
 /// Waits until the stack of `dir` answers. If another process was faster, its

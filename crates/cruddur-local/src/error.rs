@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Service;
 
-/// An error of the local stack: one sentence, and a [hint](Error::hint) that mends it.
+/// An error of the local stack, in one sentence.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -128,46 +128,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The command or the setting that mends it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Error::AlreadyRunning { .. } => {
-                "use it as it is, or end it with `cruddur local down`".to_owned()
-            }
-            Error::Busy { .. } => "try again when that is done".to_owned(),
-            Error::Elsewhere { .. } => "run `cruddur local down` where it was started: in that \
-                 container, or as that user"
-                .to_owned(),
-            Error::NotRunning { .. } => "start it with `cruddur local up --detach`".to_owned(),
-            Error::NewerVersion { .. } => {
-                "update cruddur, or start the stack in another folder".to_owned()
-            }
-            Error::NoPostgres => INSTALL.to_owned(),
-            Error::OtherPostgres { needed, .. } => format!(
-                "install PostgreSQL {needed} again, or begin with empty data: \
-                 `cruddur local reset`"
-            ),
-            Error::File { path, source, .. } => return file_hint(path, source),
-            Error::Damaged { .. } => "put a good copy in its place, or begin with empty data: \
-                 `cruddur local reset`"
-                .to_owned(),
-            Error::Service { reason, .. } if reason.contains("No space left on device") => {
-                FREE_SPACE.to_owned()
-            }
-            Error::Service { .. } | Error::Detached { .. } => {
-                "read more with `cruddur local logs`".to_owned()
-            }
-            Error::StillRunning { pid, .. } => format!("end it with `kill -9 {pid}`"),
-            Error::NoSnapshot { .. } => "list them with `cruddur local snapshot list`".to_owned(),
-            Error::SnapshotExists { .. } => "choose another name".to_owned(),
-            Error::SnapshotName { .. } => {
-                "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit"
-                    .to_owned()
-            }
-        };
-        Some(hint)
-    }
-
     /// The last lines of the log that belongs to the error, if there is one.
     pub fn log(&self) -> &[String] {
         match self {
@@ -187,12 +147,6 @@ impl Error {
     }
 }
 
-const INSTALL: &str = "install it: `apt-get install postgresql` (Debian, Ubuntu), \
-     `dnf install postgresql-server` (Fedora), `brew install postgresql` (macOS); \
-     or set CONNECTION_URL to a server you have";
-
-const FREE_SPACE: &str = "free some space and try again";
-
 /// Words for the causes that have a name; the system's own for the rest.
 fn reason(source: &io::Error) -> String {
     match source.kind() {
@@ -203,27 +157,4 @@ fn reason(source: &io::Error) -> String {
         ErrorKind::NotADirectory => "a part of this path is not a folder".to_owned(),
         _ => source.to_string(),
     }
-}
-
-fn file_hint(path: &Path, source: &io::Error) -> Option<String> {
-    let hint = match source.kind() {
-        ErrorKind::PermissionDenied => match files_owner(path) {
-            Some(owner) => format!(
-                "the folder belongs to user id {owner}: run as that user, or use another folder"
-            ),
-            None => "use a folder that you may write to".to_owned(),
-        },
-        ErrorKind::ReadOnlyFilesystem => "use a folder on a disk that can be written".to_owned(),
-        ErrorKind::StorageFull => FREE_SPACE.to_owned(),
-        _ => return None,
-    };
-    Some(hint)
-}
-
-/// Who owns the nearest part of `path` that can be seen.
-fn files_owner(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    path.ancestors()
-        .find_map(|part| part.metadata().ok())
-        .map(|seen| seen.uid())
 }

@@ -3,7 +3,6 @@ use std::io::{self, Write as _};
 use anyhow::Context as _;
 use chrono::Utc;
 use clap::Args;
-use cruddur_core::Service;
 use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::Outcome;
@@ -12,15 +11,18 @@ use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::{ConversationRow, Window};
 use cruddur_core::ddb::schema::{Loaded, SchemaOptions};
 use cruddur_core::ddb::seed::{self, SeedOptions, SeedState};
-use cruddur_local::StackDir;
+use cruddur_core::target::{Choice, Endpoint};
+use cruddur_core::{Error, Service};
+use cruddur_local::{StackDir, State};
 use serde::Serialize;
 
+use super::local::env::variables;
 use super::local::up::{self, Manner};
 use super::wait::{self, Patience};
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::times::local_time;
-use crate::ui::{Out, printable, write_table};
+use crate::ui::{Out, counted, printable, write_table};
 
 /// Whose conversations the summary shows.
 const SHOWN_HANDLE: &str = "andrewbrown";
@@ -59,9 +61,9 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let renewed;
     let context = if args.local {
         let dir = StackDir::of(&context.folder);
-        up::detached(context, &dir, Manner::default()).await?;
+        let (state, _) = up::detached(context, &dir, Manner::default()).await?;
         renewed = context.renewed();
-        tell_elsewhere(&renewed);
+        tell_elsewhere(&renewed, &state);
         &renewed
     } else {
         context
@@ -135,10 +137,9 @@ async fn set_up_database(steps: &mut Steps<'_>, database: &Database) -> anyhow::
     let loaded: LoadedScript = database.load_seed(Script::seed(), false).await?;
     let result = match loaded.rows {
         0 => "already there".to_owned(),
-        1 => "wrote 1 row".to_owned(),
-        rows => format!("wrote {rows} rows"),
+        rows => format!("wrote {}", counted(rows, "row")),
     };
-    steps.done("users", loaded.rows > 0, result);
+    steps.done("seed", loaded.rows > 0, result);
     Ok(())
 }
 
@@ -161,8 +162,9 @@ async fn set_up_cognito_ids(steps: &mut Steps<'_>, database: &Database) -> anyho
     let mut result = format!("{changed} changed, {} unchanged", count(Outcome::Unchanged));
     let others = matched.len() - changed - count(Outcome::Unchanged);
     if others > 0 {
+        let flags = steps.context.global.flags();
         result += &format!(
-            ", {others} without a match (see `cruddur db update-cognito-user-ids --dry-run`)"
+            ", {others} without a match (see `cruddur db update-cognito-user-ids{flags} --dry-run`)"
         );
     }
     steps.done("Cognito ids", changed > 0, result);
@@ -206,7 +208,7 @@ async fn set_up_messages(
         let between = format!("{} and {}", seeded.users[0], seeded.users[1]);
         let result = match seeded.state {
             SeedState::AlreadyThere => format!("{between}: already there"),
-            _ => format!("{between}: wrote {} items", seeded.written),
+            _ => format!("{between}: wrote {}", counted(seeded.written, "item")),
         };
         let changed = seeded.state != SeedState::AlreadyThere;
         steps.done("conversation", changed, result);
@@ -265,11 +267,7 @@ fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
     let program = std::env::args_os().next();
     let program = program.unwrap_or_else(|| "cruddur".into());
     let program = printable(&program.to_string_lossy());
-    let prod = if context.target.production {
-        " --prod"
-    } else {
-        ""
-    };
+    let flags = context.global.flags();
     let unchanged = summary.steps.iter().all(|step| !step.changed);
     let done = if unchanged {
         "Everything was already there."
@@ -277,27 +275,50 @@ fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
         "Done."
     };
     writeln!(out, "\n{done} Try next:\n")?;
-    writeln!(out, "  {program} ddb patterns get-conversation{prod}")?;
-    writeln!(out, "  {program} db users{prod}")?;
-    writeln!(out, "  {program} target{prod}")
+    writeln!(out, "  {program} ddb patterns get-conversation{flags}")?;
+    writeln!(out, "  {program} db users{flags}")?;
+    writeln!(out, "  {program} target{flags}")
 }
 
 /// Says so where a variable leads a service away from the stack that was asked
 /// for: variables beat it, and people forget what they have exported.
-fn tell_elsewhere(context: &Context) {
+fn tell_elsewhere(context: &Context, stack: &State) {
     let target = &context.target;
+    // The stack's own variables, which many a shell has, lead to it as well.
+    let own = context.for_stack(&variables(stack), false).target;
     let reasons = [
-        ("DynamoDB", target.dynamodb.as_ref().map(|c| &c.why)),
-        ("PostgreSQL", target.postgres.as_ref().map(|c| &c.why)),
-        ("Cognito", target.cognito.as_ref().map(|c| &c.why)),
+        (
+            "DynamoDB",
+            elsewhere(&target.dynamodb, &own.dynamodb, Endpoint::eq),
+        ),
+        (
+            "PostgreSQL",
+            elsewhere(&target.postgres, &own.postgres, |chosen, own| {
+                chosen.to_string() == own.to_string()
+            }),
+        ),
+        (
+            "Cognito",
+            elsewhere(&target.cognito, &own.cognito, Endpoint::eq),
+        ),
     ];
     for (service, why) in reasons {
-        if let Ok(why) = why
-            && !why.starts_with("the local stack")
-        {
+        if let Some(why) = why {
             context.ui.warning(format_args!(
                 "{service} is not the local stack's but that of {why}"
             ));
         }
+    }
+}
+
+/// Why a service is another one than the stack's, where it is.
+fn elsewhere<'a, T>(
+    chosen: &'a Result<Choice<T>, Error>,
+    own: &Result<Choice<T>, Error>,
+    same: impl Fn(&T, &T) -> bool,
+) -> Option<&'a str> {
+    match (chosen, own) {
+        (Ok(chosen), Ok(own)) if !same(&chosen.value, &own.value) => Some(&chosen.why),
+        _ => None,
     }
 }

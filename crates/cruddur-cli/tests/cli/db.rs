@@ -247,3 +247,19 @@ fn connect_keeps_the_password_out_of_the_arguments() {
     assert!(String::from_utf8_lossy(&missing.stderr).contains("apt install postgresql-client"));
     environment.variables.clear();
 }
+
+#[test]
+fn a_wrong_password_is_looked_for_where_it_comes_from() {
+    let environment = TestEnvironment::new();
+    let url = environment.connection_url();
+    let (_, server) = url.rsplit_once('@').unwrap();
+    let mut stranger = environment.beside();
+    stranger.set(
+        "DATABASE_URL",
+        &format!("postgresql://nobody:wrong@{server}"),
+    );
+    let refused = stranger.run(&["db", "users"]).exits(4);
+    let hint = "`cruddur target --table [TABLE]` shows where they come from";
+    assert!(refused.stderr.contains(hint), "{refused}");
+    stranger.variables.clear();
+}

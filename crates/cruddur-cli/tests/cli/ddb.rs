@@ -3,8 +3,10 @@
 use std::io::Read as _;
 use std::process::Stdio;
 
+use serde_json::json;
+
 use crate::assert_runs;
-use crate::support::{self, TestEnvironment};
+use crate::support::{self, TestEnvironment, engines};
 
 /// With users, a table, and the default conversation at a fixed time.
 fn seeded() -> TestEnvironment {
@@ -38,6 +40,79 @@ fn a_table_from_its_creation_to_its_end() {
         environment.run(&["ddb", "drop", "--if-exists"]).exits(0),
     ];
     assert_runs!("table", runs);
+}
+
+#[test]
+fn a_hint_names_the_table_and_the_place_of_its_run() {
+    let environment = TestEnvironment::new();
+    let key = |name: &str| {
+        (
+            json!({"AttributeName": name, "AttributeType": "S"}),
+            name.to_owned(),
+        )
+    };
+    let table = |name: &str, keys: &[&str]| {
+        let (attributes, names): (Vec<_>, Vec<_>) = keys.iter().map(|name| key(name)).unzip();
+        let keys: Vec<_> = names
+            .iter()
+            .zip(["HASH", "RANGE"])
+            .map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind}))
+            .collect();
+        json!({
+            "TableName": name, "AttributeDefinitions": attributes, "KeySchema": keys,
+            "BillingMode": "PAY_PER_REQUEST",
+        })
+    };
+    // Flags stand before the command in these runs, and may hold anything.
+    let run = |arguments: &[&str]| {
+        let place = [
+            "--region",
+            "us-east-1",
+            "--profile",
+            "it's mine",
+            "--endpoint-url",
+            &engines().dynamodb,
+        ];
+        environment.run(&[&place, arguments].concat())
+    };
+    let place =
+        r"--region us-east-1 --profile 'it'\''s mine' --endpoint-url [DYNAMODB] --table [TABLE]`";
+    environment.dynamodb("CreateTable", &table(&environment.table, &["id"]));
+    let differs = run(&["ddb", "schema-load"]).exits(1);
+    let drop = format!("drop this one with `cruddur ddb drop {place}");
+    assert!(differs.stderr.contains(&drop), "{differs}");
+    environment.run(&["ddb", "drop"]).exits(0);
+    environment.dynamodb("CreateTable", &table(&environment.table, &["pk", "sk"]));
+    let incomplete = run(&["ddb", "schema-load"]).exits(1);
+    let update = format!("`cruddur ddb schema-load --update {place}");
+    assert!(incomplete.stderr.contains(&update), "{incomplete}");
+    let doctor = run(&["doctor", "-o", "json"]);
+    let mends = doctor.json().to_string();
+    assert!(
+        mends.contains("`cruddur ddb schema-load --update --region"),
+        "{doctor}"
+    );
+}
+
+#[test]
+fn one_is_not_many() {
+    let environment = TestEnvironment::new();
+    environment.run(&["db", "create"]).exits(0);
+    environment.run(&["ddb", "schema-load"]).exits(0);
+    let items = ["a", "b"].map(|key| format!(r#"{{"pk":{{"S":"{key}"}},"sk":{{"S":"1"}}}}"#));
+    let (schema, import) = (["db", "schema-load", "--file", "-"], ["ddb", "import", "-"]);
+    let run = environment
+        .run_with_input(&schema, b"create table one (one int)")
+        .exits(0);
+    assert!(run.stdout.contains(": 1 statement run\n"), "{run}");
+    for item in &items {
+        let run = environment
+            .run_with_input(&import, item.as_bytes())
+            .exits(0);
+        assert!(run.stdout.starts_with("wrote 1 item to "), "{run}");
+    }
+    let run = environment.run(&["ddb", "scan", "--limit", "1"]).exits(0);
+    assert!(run.stderr.contains("after 1 item: there are more"), "{run}");
 }
 
 #[test]

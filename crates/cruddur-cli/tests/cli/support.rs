@@ -99,25 +99,14 @@ impl TestEnvironment {
 
     /// Sends a request to Cognito as an administrator would.
     pub fn cognito(&self, operation: &str, body: &serde_json::Value) -> serde_json::Value {
-        let host = engines().cognito.trim_start_matches("http://");
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(host).unwrap();
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
-             Content-Type: application/x-amz-json-1.1\r\n\
-             X-Amz-Target: AWSCognitoIdentityProviderService.{operation}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=a/20230101/us-east-1/cognito-idp/\
-             aws4_request, SignedHeaders=host, Signature=0\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-        serde_json::from_str(body).unwrap_or_default()
+        let target = format!("AWSCognitoIdentityProviderService.{operation}");
+        request(&engines().cognito, "cognito-idp", &target, body)
+    }
+
+    /// Sends a request to DynamoDB as another program would.
+    pub fn dynamodb(&self, operation: &str, body: &serde_json::Value) -> serde_json::Value {
+        let target = format!("DynamoDB_20120810.{operation}");
+        request(&engines().dynamodb, "dynamodb", &target, body)
     }
 
     /// Every item of the table in DynamoDB's own JSON. A scan has no order.
@@ -216,6 +205,30 @@ impl TestEnvironment {
         }
         text
     }
+}
+
+/// Asks one of AWS's services, and gives its answer back.
+fn request(url: &str, service: &str, target: &str, body: &serde_json::Value) -> serde_json::Value {
+    let host = url.trim_start_matches("http://");
+    let version = if service == "dynamodb" { "1.0" } else { "1.1" };
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+         Content-Type: application/x-amz-json-{version}\r\n\
+         X-Amz-Date: 20230101T000000Z\r\nX-Amz-Target: {target}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=a/20230101/us-east-1/{service}/\
+         aws4_request, SignedHeaders=host, Signature=0\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    serde_json::from_str(body).unwrap_or_default()
 }
 
 impl Drop for TestEnvironment {

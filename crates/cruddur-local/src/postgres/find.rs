@@ -233,16 +233,8 @@ mod tests {
     }
 
     #[test]
-    fn none_at_all_says_how_to_get_one() {
+    fn none_at_all_is_told_as_such() {
         let error = choose([PathBuf::from("/nowhere")], None, Path::new("c")).unwrap_err();
-        let hint = error.hint().unwrap();
-        for part in [
-            "apt-get install postgresql",
-            "dnf install",
-            "brew install",
-            "CONNECTION_URL",
-        ] {
-            assert!(hint.contains(part), "{hint}");
-        }
+        assert!(matches!(error, Error::NoPostgres), "{error}");
     }
 }

@@ -13,11 +13,11 @@ use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::input;
-use crate::ui::printable;
+use crate::ui::{counted, printable};
 
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// A file of SQL to run instead of the one compiled in; - is standard input
+    /// A file of SQL to run instead of the one compiled in; - reads standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -86,9 +86,9 @@ pub fn summary(file: &str, loaded: &Loaded, dry_run: bool) -> String {
     }
     let rows = match loaded.rows {
         0 => String::new(),
-        1 => ", 1 row written".to_owned(),
-        rows => format!(", {rows} rows written"),
+        rows => format!(", {} written", counted(rows, "row")),
     };
+    let statements = counted(loaded.statements as u64, "statement");
     let undone = if dry_run { ", and rolled back" } else { "" };
-    format!("{file}: {} statements run{rows}{undone}", loaded.statements)
+    format!("{file}: {statements} run{rows}{undone}")
 }

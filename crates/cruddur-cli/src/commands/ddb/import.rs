@@ -13,11 +13,11 @@ use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::input;
-use crate::ui::printable;
+use crate::ui::{counted, printable};
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// What `ddb scan --raw -o jsonl` printed, or AWS's export to S3; - reads stdin
+    /// What `ddb scan --raw -o jsonl` printed, or AWS's export to S3; - reads standard input
     file: PathBuf,
     /// What a bad line means for those after it
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
@@ -82,9 +82,10 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
     };
     context.ui.show(&report, |out| {
         let place = printable(&format!("table {} at {}", table.name(), table.at()));
+        let items = counted(imported.written, "item");
         match options.dry_run {
-            true => writeln!(out, "would write {} items to {place}", imported.written),
-            false => writeln!(out, "wrote {} items to {place}", imported.written),
+            true => writeln!(out, "would write {items} to {place}"),
+            false => writeln!(out, "wrote {items} to {place}"),
         }
     })?;
     super::tell_units(context, imported.consumed_capacity, "write");

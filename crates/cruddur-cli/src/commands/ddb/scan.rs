@@ -9,7 +9,7 @@ use cruddur_core::ddb::scan::ScanOptions;
 use super::MaxCapacity;
 use crate::args::Output;
 use crate::context::Context;
-use crate::ui::{Out, printable, write_table};
+use crate::ui::{Out, counted, printable, write_table};
 
 /// How many rows are laid out together. A table for people is wider than one
 /// row, so some are kept; all of them might not fit into memory.
@@ -57,8 +57,8 @@ pub async fn scan(context: &Context, args: &ScanArgs) -> anyhow::Result<()> {
     super::tell_units(context, scanned.consumed_capacity, "read");
     if scanned.cut {
         ui.warning(format_args!(
-            "these are the first {} items: there are more than --limit allows",
-            scanned.items
+            "this ends after {}: there are more than --limit allows",
+            counted(scanned.items, "item")
         ));
     }
     Ok(())

@@ -15,11 +15,11 @@ use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::input;
-use crate::ui::{Out, printable};
+use crate::ui::{Out, counted, printable};
 
 #[derive(Debug, Args)]
 pub struct SeedArgs {
-    /// Conversations to seed, one a file; - reads stdin
+    /// Conversations to seed, one a file; - reads standard input
     /// [default: one between andrewbrown and bayko]
     #[arg(value_name = "FILE", value_parser = file)]
     files: Vec<PathBuf>,
@@ -135,11 +135,11 @@ fn tell(out: &mut Out, seeded: &Seeded, dry_run: bool) -> std::io::Result<()> {
     };
     writeln!(
         out,
-        "{said}: conversation {} of {} and {}, {} messages, the last one at {}",
+        "{said}: conversation {} of {} and {}, {}, the last one at {}",
         seeded.message_group_uuid,
         printable(&seeded.users[0]),
         printable(&seeded.users[1]),
-        seeded.messages,
+        counted(seeded.messages as u64, "message"),
         to_key(seeded.last_at)
     )
 }

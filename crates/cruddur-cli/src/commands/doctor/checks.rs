@@ -8,6 +8,7 @@ use cruddur_core::target::Target;
 use cruddur_core::{Error, Result, Service, aws};
 use serde::Serialize;
 
+use crate::args::Global;
 use crate::commands::target::describe;
 use crate::context::Context;
 use crate::error;
@@ -66,7 +67,7 @@ pub struct Check {
 /// What was found so far.
 #[derive(Debug)]
 pub struct Checks {
-    production: bool,
+    global: Global,
     /// One entry a check, in the order of their dependence.
     pub done: Vec<Check>,
     /// Whether a service cannot be reached, or not with these credentials.
@@ -76,15 +77,15 @@ pub struct Checks {
 impl Checks {
     pub fn new(context: &Context) -> Checks {
         Checks {
-            production: context.target.production,
+            global: context.global.clone(),
             done: Vec::new(),
             unreachable: false,
         }
     }
 
     /// What a command needs behind it to go where this run goes.
-    pub fn prod(&self) -> &'static str {
-        if self.production { " --prod" } else { "" }
+    pub fn flags(&self) -> String {
+        self.global.flags()
     }
 
     pub fn append(&mut self, mut other: Checks) {
@@ -119,13 +120,13 @@ impl Checks {
     /// An error that any command would end with, with the hint it would give.
     pub fn failed(&mut self, name: &'static str, failure: &Error) {
         self.unreachable |= error::status(failure) == error::UNREACHABLE;
-        let mend = error::hint(failure, self.production);
+        let mend = error::hint(failure, &self.global);
         self.add(name, Verdict::Problem, failure.to_string(), mend);
     }
 
     /// An error that only some commands would end with.
     pub fn worrying(&mut self, name: &'static str, failure: &Error) {
-        let mend = error::hint(failure, self.production);
+        let mend = error::hint(failure, &self.global);
         self.add(name, Verdict::Warning, failure.to_string(), mend);
     }
 
@@ -198,7 +199,7 @@ impl Checks {
             return;
         };
         let left = expiry - Utc::now();
-        let mend = error::credentials(service, self.production);
+        let mend = error::credentials(service, &self.global);
         let at = expiry.to_rfc3339_opts(SecondsFormat::Secs, true);
         if left <= TimeDelta::zero() {
             self.unreachable = true;

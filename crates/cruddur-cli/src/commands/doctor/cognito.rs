@@ -126,7 +126,7 @@ fn matching(checks: &mut Checks, name: &'static str, users: &[Matched]) {
         }
     }
     let mut detail = format!("{matched} of {} match", users.len());
-    let command = format!("cruddur db update-cognito-user-ids{}", checks.prod());
+    let command = format!("cruddur db update-cognito-user-ids{}", checks.flags());
     if outdated.is_empty() && unmatched.is_empty() {
         checks.ok(name, detail);
         return;

@@ -105,7 +105,7 @@ fn check_database(checks: &mut Checks, database: &Database, state: &State) -> bo
     } else {
         let mend = format!(
             "make another one with `cruddur db create{}`, which takes UTF8, and move the data",
-            checks.prod()
+            checks.flags()
         );
         checks.problem("database encoding", &state.encoding, mend);
     }
@@ -137,7 +137,7 @@ fn check_marker(checks: &mut Checks, database: &Database, state: &State) {
             return;
         }
         Ok(None) => {
-            let mend = format!("write it with `cruddur db schema-load{}`", checks.prod());
+            let mend = format!("write it with `cruddur db schema-load{}`", checks.flags());
             let detail = "the database does not say whether it is production's";
             checks.warning(NAME, detail, mend);
             return;

@@ -104,7 +104,7 @@ fn state(checks: &mut Checks, name: &'static str, what: &str, status: &str) {
     let detail = format!("{what} is {status}");
     let wait = format!(
         "`cruddur ddb schema-load{}` waits until it is ACTIVE",
-        checks.prod()
+        checks.flags()
     );
     match status {
         "ACTIVE" => checks.ok(name, detail),

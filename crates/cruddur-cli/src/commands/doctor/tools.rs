@@ -7,6 +7,7 @@ use cruddur_local::{StackDir, installed_postgres};
 use super::checks::Checks;
 use crate::commands::db::INSTALL_PSQL;
 use crate::context::Context;
+use crate::error;
 
 pub fn check(context: &Context, checks: &mut Checks) {
     match on_path("psql") {
@@ -36,7 +37,7 @@ fn check_server_programs(context: &Context, checks: &mut Checks) {
     match installed_postgres(&dir, std::env::var_os("PATH").as_deref()) {
         Ok(version) => checks.ok(NAME, format!("PostgreSQL {version}")),
         Err(error) => {
-            let mend = error.hint().unwrap_or_default();
+            let mend = error::local_hint(&error).unwrap_or_default();
             checks.warning(NAME, error.to_string(), mend);
         }
     }

@@ -1,7 +1,7 @@
 //! `cruddur local`: DynamoDB, PostgreSQL and Cognito without containers.
 
 mod down;
-mod env;
+pub mod env;
 mod ephemeral;
 mod exec;
 mod logs;

@@ -9,6 +9,7 @@ use super::restart::{STOP_TIMEOUT, around, known, to_the_end};
 use super::stack_dir;
 use super::up::{self, Manner};
 use crate::app::Interruption;
+use crate::args::DryRun;
 use crate::commands::setup;
 use crate::context::Context;
 
@@ -20,9 +21,8 @@ pub struct ResetArgs {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// Say what would be done, and do not do it
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCode> {
@@ -38,7 +38,7 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
         Some(Status::Stopped(state) | Status::Died(state)) => Manner::of(&state),
         _ => Manner::default(),
     };
-    if args.dry_run {
+    if args.dry.dry_run {
         let then = if args.seed { ", and seed it" } else { "" };
         ui.status(format_args!(
             "would delete the data of the local stack in {folder}{then}"

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cruddur_local::{Down, Error, StackDir, State, Status};
 
+use super::env::variables;
 use super::up::{self, Manner};
 use crate::app::Interruption;
 use crate::context::Context;
@@ -38,7 +39,10 @@ pub async fn around<T: Send + 'static>(
         let (started, asked) = to_the_end(up::detached(context, dir, manner), interruption).await;
         stop |= asked;
         match started {
-            Ok((state, _)) => restarted = Some(state),
+            Ok((state, _)) => {
+                warn_of_old_variables(context, &state);
+                restarted = Some(state);
+            }
             // Often for the same reason, a full disk for example.
             Err(error) if done.is_err() => context.ui.warning(format_args!(
                 "the local stack is down, since it cannot be started again: {error:#}"
@@ -51,6 +55,24 @@ pub async fn around<T: Send + 'static>(
         return Err(cruddur_core::Error::Interrupted.into());
     }
     Ok((done, restarted))
+}
+
+/// Says so where the shell has variables of the stack as it was, which beat what
+/// it is now: its pool and its password may be others.
+fn warn_of_old_variables(context: &Context, state: &State) {
+    let set = |name: &str| context.target.variable(name);
+    let now = variables(state);
+    let changed = now
+        .iter()
+        .any(|(name, value)| set(name).is_some_and(|old| old != value));
+    // A region or a password may be set for anything, these two hardly.
+    let stack = ["AWS_COGNITO_USER_POOL_CLIENT_ID", "CONNECTION_URL"];
+    if changed && stack.iter().all(|name| set(name).is_some()) {
+        context.ui.warning(
+            "this shell has the variables of the stack as it was: \
+             run eval \"$(cruddur local env)\" again",
+        );
+    }
 }
 
 /// What is known of a stack that is about to be ended: nothing where the folder

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::restart::around;
 use super::stack_dir;
 use crate::app::Interruption;
+use crate::args::DryRun;
 use crate::context::Context;
 use crate::times::FORMAT;
 use crate::ui::write_table;
@@ -28,9 +29,8 @@ pub enum SnapshotCommand {
 pub struct SnapshotArgs {
     /// Letters, digits, `-`, `_` and `.`
     name: String,
-    /// Say what would be done, and do not do it
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
     let folder = dir.path().display();
     // Before the stack is ended for nothing.
     cruddur_local::snapshot_check_new(&dir, &name)?;
-    if args.dry_run {
+    if args.dry.dry_run {
         context.ui.status(format_args!(
             "would save the data of the local stack in {folder} as {name}"
         ));
@@ -76,7 +76,7 @@ async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
     let (dir, name) = (stack_dir(context), args.name);
     let folder = dir.path().display();
     cruddur_local::snapshot_check(&dir, &name)?;
-    if args.dry_run {
+    if args.dry.dry_run {
         context.ui.status(format_args!(
             "would put the data of the local stack in {folder} back as it was in {name}"
         ));
@@ -120,7 +120,7 @@ fn delete(context: &Context, args: &DeleteArgs) -> anyhow::Result<()> {
     cruddur_local::snapshot_check(&dir, name)?;
     let (ui, folder) = (&context.ui, dir.path().display());
     let what = format!("the snapshot {name} of the local stack in {folder}");
-    if args.snapshot.dry_run {
+    if args.snapshot.dry.dry_run {
         ui.status(format_args!("would delete {what}"));
         return Ok(());
     }

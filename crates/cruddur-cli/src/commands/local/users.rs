@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::env::variables;
 use super::{running, stack_dir};
+use crate::args::DryRun;
 use crate::context::Context;
 use crate::ui::printable;
 
@@ -30,9 +31,8 @@ pub struct AddArgs {
     /// The name people see [default: the handle]
     #[arg(long)]
     name: Option<String>,
-    /// Say what would be done, and do not do it
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 /// What there is now, and what of it is new.
@@ -85,9 +85,9 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
         cognito_user_id: there.as_ref().map(id),
         added_to_cognito: there.is_none(),
         added_to_postgresql: here.is_none(),
-        dry_run: args.dry_run,
+        dry_run: args.dry.dry_run,
     };
-    if args.dry_run {
+    if args.dry.dry_run {
         return tell(context, &added);
     }
     let sub = match there {

@@ -34,6 +34,8 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).unwrap();
         assert!(rest.contains("PostgreSQL: ended"), "{rest}");
+        assert!(rest.ends_with("\ninterrupted\n"), "{rest}");
+        assert!(!rest.contains("error"), "{rest}");
         let status = folder.run(&["local", "status", "-o", "json"]).exits(4);
         assert_eq!(status.json()["state"], "stopped");
     }

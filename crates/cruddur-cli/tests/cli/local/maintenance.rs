@@ -45,6 +45,44 @@ fn a_copy_that_fails_is_removed_told_and_followed_by_a_start() {
 }
 
 #[test]
+fn a_shell_with_the_stacks_variables_is_told_when_they_are_old() {
+    let mut folder = Folder::new();
+    folder.up();
+    let eval = |folder: &mut Folder| {
+        let variables = folder.run(&["local", "env", "-o", "json"]).exits(0).json();
+        for (name, value) in variables.as_object().unwrap() {
+            folder.environment.set(name, value.as_str().unwrap());
+        }
+    };
+    let told = |run: &support::Run| run.stderr.contains("eval \"$(cruddur local env)\" again");
+    eval(&mut folder);
+    let same = folder.run(&["setup", "--local"]).exits(0);
+    assert!(!same.stderr.contains("warning"), "{same}");
+    let save = folder.run(&["local", "snapshot", "save", "old"]).exits(0);
+    assert!(!told(&save), "{save}");
+    let reset = folder.run(&["local", "reset", "--yes"]).exits(0);
+    assert!(told(&reset), "{reset}");
+    eval(&mut folder);
+    folder.run(&["db", "create"]).exits(0);
+    let restore = folder
+        .run(&["local", "snapshot", "restore", "old"])
+        .exits(0);
+    assert!(told(&restore), "{restore}");
+    eval(&mut folder);
+    folder
+        .environment
+        .set("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
+    let other = folder.run(&["setup", "--local", "--timeout", "0"]).exits(4);
+    let warning = "DynamoDB is not the local stack's but that of AWS_ENDPOINT_URL_DYNAMODB";
+    assert!(other.stderr.contains(warning), "{other}");
+    // Nothing of it is to be looked for by name when the test ends.
+    folder
+        .environment
+        .variables
+        .retain(|(name, _)| name == "TMPDIR");
+}
+
+#[test]
 fn resets_at_once_wait_for_each_other_and_start_nothing() {
     let mut folder = Folder::new();
     folder.up();

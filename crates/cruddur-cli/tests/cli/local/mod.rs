@@ -7,7 +7,11 @@ mod killed;
 mod maintenance;
 mod stream;
 
+use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Output};
+use std::time::Duration;
 
 use folder::{Folder, pid, piped};
 
@@ -77,6 +81,37 @@ fn from_up_to_down() {
     assert_eq!(now, variables);
     let created = folder.run(&["db", "create"]).exits(0);
     assert!(created.stdout.contains("already"), "{created}");
+}
+
+#[test]
+fn in_the_background_it_holds_no_file_of_whoever_started_it() {
+    let mut folder = Folder::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut up = folder
+        .environment
+        .command(&["local", "up", "--detach", "--free-ports"]);
+    // SAFETY: the closure makes a system call only.
+    unsafe {
+        up.pre_exec(move || match libc::dup2(writer.as_raw_fd(), 77) {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        })
+    };
+    assert!(up.status().unwrap().success());
+    // The command holds the pipe's other end, too.
+    drop(up);
+    let status = folder
+        .run(&["local", "status", "-o", "json"])
+        .exits(0)
+        .json();
+    folder
+        .pids
+        .extend([pid(&status), pid(&status["services"][2])]);
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = ended.send(reader.read(&mut [0]).unwrap());
+    });
+    assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(0));
 }
 
 #[test]

@@ -58,7 +58,7 @@ struct WindowArgs {
     #[arg(long, value_name = "YYYY")]
     year: Option<Year>,
     /// At most so many, the newest
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Only those older than this time
     #[arg(long, value_name = "TIME", value_parser = parse_before)]
@@ -89,7 +89,7 @@ fn tell_rest(context: &Context, consumed_capacity: f64, next: Option<&str>) {
 // The text of a message.
 #[derive(Debug, Args)]
 struct TextArg {
-    /// What to write; - reads it from standard input, to the last line break
+    /// What to write; - reads standard input, trailing line breaks included
     text: String,
 }
 

@@ -12,6 +12,7 @@ use cruddur_core::stream::{Applied, Failure};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::ui::counted;
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -67,10 +68,10 @@ impl Totals {
             writeln!(
                 out,
                 "{}: {} {moved}, {} up to date, {} ignored, {} failed",
-                counted(self.records, "record"),
-                counted(self.moved, "group"),
+                counted(self.records as u64, "record"),
+                counted(self.moved as u64, "group"),
                 self.unchanged,
-                counted(self.ignored, "record"),
+                counted(self.ignored as u64, "record"),
                 self.failures.len()
             )
         })?;
@@ -81,17 +82,11 @@ impl Totals {
             message: format!(
                 "{} of {} {were} applied to {}",
                 self.failures.len(),
-                counted(self.records, "record"),
+                counted(self.records as u64, "record"),
                 context.target.table.value
             ),
             not_done: self.failures.iter().map(ToString::to_string).collect(),
         }
         .into())
     }
-}
-
-/// A number with its noun, such as `1 group` and `2 groups`.
-fn counted(number: usize, noun: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{s}")
 }
