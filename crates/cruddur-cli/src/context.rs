@@ -38,9 +38,13 @@ impl Context {
         let variables: HashMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        if global.prod {
+            forget_endpoints();
+        }
         let mut inputs = Inputs {
             production: global.prod,
             region: global.region.clone(),
+            profile_flag: global.profile.is_some(),
             profile: profile(global.profile.clone(), &variables),
             endpoint_url: global.endpoint_url.clone(),
             root_certificates: global.sslrootcert.clone(),
@@ -117,6 +121,19 @@ impl Context {
             folder: self.folder.clone(),
             global: self.global.clone(),
             inputs,
+        }
+    }
+}
+
+/// Takes the variables that name AWS endpoints out of the environment. The SDK's
+/// credential chain follows them there, whatever the target says, and would hand
+/// a session's token to the server of some local test.
+fn forget_endpoints() {
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"AWS_ENDPOINT_URL") {
+            // SAFETY: the context is made before the runtime is, so no other
+            // thread runs that could read the environment meanwhile.
+            unsafe { std::env::remove_var(name) };
         }
     }
 }

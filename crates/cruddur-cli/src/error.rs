@@ -123,6 +123,14 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
         Error::Refused(why) if !production && why.contains("--prod") => {
             "production is reached with --prod; `cruddur target` shows where a run goes".to_owned()
         }
+        Error::Credentials { cause, .. } if cause.contains("`aws login`") => {
+            "use a profile with `credential_process = aws configure export-credentials \
+             --profile NAME`, where NAME is this one"
+                .to_owned()
+        }
+        Error::Credentials { cause, .. } if cause.starts_with("AccessDeniedException") => {
+            "have it allowed for these credentials, or use those of someone who may".to_owned()
+        }
         Error::Unreachable { service, .. } => unreachable(*service, production),
         Error::WrongServer { .. } => {
             format!(

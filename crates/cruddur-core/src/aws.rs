@@ -7,18 +7,19 @@
 mod aside;
 mod checksum;
 mod clock;
+mod connect;
 mod still_trying;
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 pub(crate) use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -32,8 +33,9 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
 
 pub(crate) use aside::{Aside, List};
-use checksum::{Checked, body};
+use checksum::body;
 pub(crate) use clock::{ServerClock, ahead};
+use connect::http_client;
 pub use still_trying::OnRetry;
 pub(crate) use still_trying::StillTrying;
 
@@ -61,7 +63,6 @@ impl Connection {
         };
         let region = target.region.clone()?.value;
         let at = endpoint.display(service, &region);
-        let http_client = http_client(&endpoint);
         let credentials = match target.credentials(&endpoint) {
             Credentials::Environment => SharedCredentialsProvider::new(Keys::new(
                 target.variable("AWS_ACCESS_KEY_ID").unwrap_or_default(),
@@ -73,10 +74,8 @@ impl Connection {
             Credentials::Dummy => {
                 SharedCredentialsProvider::new(Keys::new("cruddur", "cruddur", None, None, "dummy"))
             }
-            Credentials::Chain => {
-                let region = Region::new(region.clone());
-                chain(target, region, http_client.clone()).await
-            }
+            Credentials::Profile(name) => of_profile(target, name, &region)?,
+            Credentials::Chain => chain(target, &region).await?,
             Credentials::Missing => {
                 return Err(Error::NotConfigured {
                     what: format!("AWS_ACCESS_KEY_ID, which {service} at {at} needs,"),
@@ -86,6 +85,7 @@ impl Connection {
         };
         Ok(Connection {
             still_trying: StillTrying::new(target.on_retry.clone(), service, &at),
+            http_client: http_client(target, &endpoint)?,
             endpoint_url: match endpoint {
                 Endpoint::Url(url) => Some(url),
                 Endpoint::Aws => None,
@@ -93,37 +93,35 @@ impl Connection {
             at,
             region: Region::new(region),
             credentials,
-            http_client,
         })
     }
 }
 
+/// What those who find credentials ask the AWS services with.
+fn provider_config(target: &Target, region: &str) -> Result<ProviderConfig> {
+    // With TLS, also where the service that they are for has none.
+    let http_client = http_client(target, &Endpoint::Aws)?;
+    Ok(ProviderConfig::without_region()
+        .with_region(Some(Region::new(region.to_owned())))
+        .with_http_client(http_client))
+}
+
+fn of_profile(target: &Target, name: String, region: &str) -> Result<SharedCredentialsProvider> {
+    let config = provider_config(target, region)?;
+    let builder = ProfileFileCredentialsProvider::builder().configure(&config);
+    Ok(SharedCredentialsProvider::new(
+        builder.profile_name(name).build(),
+    ))
+}
+
 /// Production's credentials come from wherever the AWS CLI would find them.
-async fn chain(
-    target: &Target,
-    region: Region,
-    http_client: SharedHttpClient,
-) -> SharedCredentialsProvider {
-    let config = ProviderConfig::without_region()
-        .with_region(Some(region))
-        .with_http_client(http_client);
+async fn chain(target: &Target, region: &str) -> Result<SharedCredentialsProvider> {
+    let config = provider_config(target, region)?;
     let mut builder = DefaultCredentialsChain::builder().configure(config);
     if let Some(profile) = &target.profile {
         builder = builder.profile_name(profile);
     }
-    SharedCredentialsProvider::new(builder.build().await)
-}
-
-fn http_client(endpoint: &Endpoint) -> SharedHttpClient {
-    let builder = aws_smithy_http_client::Builder::new();
-    SharedHttpClient::new(Checked(match endpoint {
-        Endpoint::Url(url) if url.starts_with("http://") => builder.build_http(),
-        _ => builder
-            .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::AwsLc,
-            ))
-            .build_https(),
-    }))
+    Ok(SharedCredentialsProvider::new(builder.build().await))
 }
 
 /// The SDK's behavior this code was written and tested against.
@@ -177,7 +175,7 @@ pub async fn credentials_expiry(
     let found = found.map_err(|error| Error::Credentials {
         service,
         at: connection.at,
-        cause: root_cause(&error),
+        cause: why_no_credentials(&error),
     })?;
     Ok(found.expiry().map(DateTime::from))
 }
@@ -230,6 +228,15 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
         .unwrap_or_default()
 }
 
+fn why_no_credentials(error: &(dyn StdError + 'static)) -> String {
+    let cause = root_cause(error);
+    // Where that is how to build the SDK, it says nothing to who runs this.
+    if cause.contains("credentials-login") {
+        return "the profile is one of `aws login`, whose sessions cannot be read here".to_owned();
+    }
+    cause
+}
+
 /// Says why an SDK call failed. What a service's own exception means to an
 /// operation (a table that is not there, say) is the caller's to pick out first,
 /// with [`code_of`].
@@ -278,7 +285,7 @@ where
         _ if chain_of(&error).any(|e| e.is::<CredentialsError>()) => Error::Credentials {
             service,
             at,
-            cause: root_cause(&error),
+            cause: why_no_credentials(&error),
         },
         _ => Error::Unreachable {
             service,

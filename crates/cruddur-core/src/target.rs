@@ -8,7 +8,7 @@
 //! | DynamoDB, Streams | `--endpoint-url`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, the running local stack, `http://localhost:8000` | `--endpoint-url`, the region's AWS endpoint |
 //! | PostgreSQL | `CONNECTION_URL`, `DATABASE_URL`, the running local stack, [`DEFAULT_CONNECTION_URL`] | `PROD_CONNECTION_URL`, TLS verified unless it says otherwise |
 //! | Cognito | `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, the running local stack, AWS | AWS |
-//! | credentials | the environment's, fixed ones where the endpoint is not AWS | the SDK's default chain |
+//! | credentials | the environment's, fixed ones where the endpoint is not AWS | `--profile`, the SDK's default chain |
 //! | region | `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1` | the same without the last |
 //!
 //! What a database URL leaves open is taken from libpq's variables (`PGPASSWORD`
@@ -44,6 +44,8 @@ pub struct Inputs {
     pub region: Option<String>,
     /// `--profile`, or `AWS_PROFILE`.
     pub profile: Option<String>,
+    /// Whether `--profile` names it, and not `AWS_PROFILE`.
+    pub profile_flag: bool,
     /// `--endpoint-url`.
     pub endpoint_url: Option<String>,
     /// `--table`.
@@ -124,6 +126,8 @@ pub enum Credentials {
     Environment,
     /// Fixed ones, for an endpoint that only wants to see some.
     Dummy,
+    /// What the AWS configuration files say of a profile.
+    Profile(String),
     /// Whatever the SDK's default chain finds.
     Chain,
     /// None in the environment, and none may be looked for elsewhere.
@@ -149,8 +153,10 @@ pub struct Target {
     pub user_pool_id: Option<Choice<String>>,
     /// The AWS profile, where one is named.
     pub profile: Option<String>,
+    /// Whether `--profile` names it, and not `AWS_PROFILE`.
+    pub profile_flag: bool,
     /// The variables that are set but not followed because of `--prod`.
-    pub ignored: Vec<&'static str>,
+    pub ignored: Vec<String>,
     /// Who is told that requests are still being tried.
     pub on_retry: OnRetry,
     variables: HashMap<String, String>,
@@ -163,7 +169,12 @@ impl Target {
             .iter()
             .all(|name| self.variable(name).is_some());
         match endpoint {
-            _ if self.production => Credentials::Chain,
+            // In the chain the environment's keys come first, and a flag beats
+            // the environment.
+            _ if self.production => match &self.profile {
+                Some(profile) if self.profile_flag => Credentials::Profile(profile.clone()),
+                _ => Credentials::Chain,
+            },
             _ if given => Credentials::Environment,
             Endpoint::Url(_) => Credentials::Dummy,
             Endpoint::Aws => Credentials::Missing,

@@ -91,6 +91,7 @@ fn shown<T>(
 /// Where credentials come from, and why from there.
 pub fn describe(credentials: &Credentials) -> (Option<String>, String) {
     let (value, why) = match credentials {
+        Credentials::Profile(name) => return (Some(format!("profile {name}")), "--profile".into()),
         Credentials::Environment => (Some("the environment's"), "AWS_ACCESS_KEY_ID"),
         Credentials::Dummy => (Some("dummy"), "the endpoint is not AWS"),
         Credentials::Chain => (Some("the SDK's default chain"), "--prod"),

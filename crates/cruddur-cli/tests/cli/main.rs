@@ -4,6 +4,7 @@
 
 mod support;
 
+mod credentials;
 mod db;
 mod ddb;
 mod doctor;

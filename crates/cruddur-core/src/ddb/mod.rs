@@ -19,6 +19,7 @@ pub(crate) mod groups;
 pub(crate) mod transaction;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::IdentityCache;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use crate::aws::{self, Connection};
@@ -49,6 +50,8 @@ impl Table {
             .behavior_version(aws::behavior_version())
             .region(connection.region)
             .credentials_provider(connection.credentials)
+            // Kept by the clients without retries that are made of this one.
+            .identity_cache(IdentityCache::lazy().build())
             .http_client(connection.http_client)
             .retry_config(aws::retry_config())
             .retry_classifier(aws::NobodyListens)

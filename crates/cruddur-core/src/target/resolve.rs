@@ -25,6 +25,7 @@ impl Target {
             cognito: cognito(&inputs),
             user_pool_id: user_pool_id(&inputs),
             profile: inputs.profile.clone(),
+            profile_flag: inputs.profile_flag,
             ignored: ignored(&inputs),
             on_retry: inputs.on_retry,
             variables: inputs.variables,
@@ -120,9 +121,9 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
 /// after that from libpq's file.
 fn connection_url(inputs: &Inputs, url: &str, source: &str) -> Result<Choice<ConnectionUrl>> {
     // What a shell was given for a local server does not go below --prod's TLS.
-    let ignored = ignored(inputs);
-    let variable =
-        |name: &str| variable(&inputs.variables, name).filter(|_| !ignored.contains(&name));
+    let variable = |name: &str| {
+        variable(&inputs.variables, name).filter(|_| !inputs.production || !leads_elsewhere(name))
+    };
     let mut url = ConnectionUrl::parse_with(url, source, variable)?;
     if let Some(file) = &inputs.root_certificates {
         url = url.trusting(file)?;
@@ -148,19 +149,25 @@ fn user_pool_id(inputs: &Inputs) -> Option<Choice<String>> {
     Some(Choice::new(local.user_pool_id.clone(), stack(local)))
 }
 
-fn ignored(inputs: &Inputs) -> Vec<&'static str> {
+fn ignored(inputs: &Inputs) -> Vec<String> {
     if !inputs.production {
         return Vec::new();
     }
-    [
-        "AWS_ENDPOINT_URL_DYNAMODB",
-        "AWS_ENDPOINT_URL",
-        "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
-        "PGSSLMODE",
-    ]
-    .into_iter()
-    .filter(|name| variable(&inputs.variables, name).is_some())
-    .collect()
+    let names = inputs.variables.keys();
+    let mut names: Vec<String> = names
+        .filter(|name| leads_elsewhere(name))
+        .filter(|name| variable(&inputs.variables, name).is_some())
+        .cloned()
+        .collect();
+    names.sort();
+    names
+}
+
+/// Whether a variable that a shell was given for local servers must not count
+/// in production. There is one for each AWS service, those that give out
+/// credentials among them.
+fn leads_elsewhere(name: &str) -> bool {
+    name.starts_with("AWS_ENDPOINT_URL") || name == "PGSSLMODE"
 }
 
 fn stack(local: &LocalStack) -> String {

@@ -98,6 +98,8 @@ fn production_ignores_inherited_endpoints_and_says_so() {
     let mut inputs = inputs(&[
         ("AWS_ENDPOINT_URL", "http://b"),
         ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "http://c"),
+        ("AWS_ENDPOINT_URL_SSO", ""),
+        ("AWS_ENDPOINT_URL_STS", "http://d"),
         ("CONNECTION_URL", "postgresql://localhost/dev"),
     ]);
     inputs.local = Some(local());
@@ -109,7 +111,8 @@ fn production_ignores_inherited_endpoints_and_says_so() {
         target.ignored,
         [
             "AWS_ENDPOINT_URL",
-            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"
+            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
+            "AWS_ENDPOINT_URL_STS"
         ]
     );
     assert!(matches!(target.postgres, Err(Error::NotConfigured { .. })));
@@ -129,7 +132,7 @@ fn production_has_its_tls_from_its_url_alone() {
             production,
             ..inputs(&[(name, url), ("PGSSLMODE", "disable")])
         });
-        let ignored = target.ignored.contains(&"PGSSLMODE");
+        let ignored = target.ignored == ["PGSSLMODE"];
         assert_eq!(ignored, production);
         target.postgres.unwrap().value.ssl_mode()
     };
@@ -236,4 +239,16 @@ fn credentials_are_the_environments_or_dummy_ones_but_never_looked_up() {
         ..inputs(&keys)
     });
     assert_eq!(production.credentials(&Endpoint::Aws), Credentials::Chain);
+    for (profile_flag, expected) in [
+        (true, Credentials::Profile("p".to_owned())),
+        (false, Credentials::Chain),
+    ] {
+        let target = Target::resolve(Inputs {
+            production: true,
+            profile: Some("p".to_owned()),
+            profile_flag,
+            ..inputs(&keys)
+        });
+        assert_eq!(target.credentials(&url), expected);
+    }
 }
