@@ -93,7 +93,7 @@ fn a_lock_that_another_session_keeps_leads_to_the_sessions() {
     let run = run.exits(1);
     let lock = "a lock that -:2 needs, so nothing was changed (too long)";
     assert!(run.stderr.contains(lock), "{run}");
-    assert!(run.stderr.contains("`cruddur db sessions`"), "{run}");
+    assert!(run.stderr.contains("`cruddur db sessions"), "{run}");
 }
 
 #[test]
