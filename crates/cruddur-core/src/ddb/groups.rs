@@ -56,8 +56,6 @@ pub(crate) fn participants(items: &[GroupItem]) -> Vec<String> {
 
 /// More microseconds than a person has conversations.
 const MANY: i64 = 100_000;
-/// More keys than there are who look for one at once.
-const CHOICE: usize = 32;
 
 impl Table {
     /// The items of a group as the index has them, to the last page. The index
@@ -87,8 +85,13 @@ impl Table {
     }
 
     /// How many microseconds after an instant a user's list has a key that no item
-    /// stands at: one of the first, by chance, since others look for one as well.
-    pub(crate) async fn free_after(&self, owner: &str, at: DateTime<Utc>) -> Result<i64> {
+    /// stands at: by chance one of the first `choice`, where others look as well.
+    pub(crate) async fn free_after(
+        &self,
+        owner: &str,
+        at: DateTime<Utc>,
+        choice: usize,
+    ) -> Result<i64> {
         let key = |shift| time::to_key(at + TimeDelta::microseconds(shift));
         let query = self
             .client
@@ -111,7 +114,7 @@ impl Table {
         })
         .await?;
         let mut free = (0..).filter(|shift| !taken.contains(&key(*shift)));
-        Ok(free.nth(rand::random_range(0..CHOICE)).unwrap_or(MANY))
+        Ok(free.nth(rand::random_range(0..choice)).unwrap_or(MANY))
     }
 
     async fn groups_of(&self, owner: &str, name: &str, value: &str) -> Result<Vec<GroupItem>> {

@@ -41,6 +41,9 @@ pub(super) const TOGETHER: usize = MAX_ACTIONS / 4;
 const AT_ONCE: usize = 4;
 /// How often a group is tried by itself before it is left to whoever asked.
 const MOVES: u32 = 12;
+/// From how many free keys a group takes one whose first choice was taken again:
+/// more than there are groups that look for one at once.
+const CHOICE: usize = 32;
 /// How often a group that nobody seems to take part in is looked for again: the
 /// index may not have heard of it yet.
 const LOOKS: u32 = 3;
@@ -192,7 +195,11 @@ async fn alone(table: &Table, newest: &Newest) -> Result<Advance> {
             // many, where messages were written by a program.
             Outcome::Canceled(failed) => {
                 for owner in failed.iter().filter_map(|index| plan.puts.get(index)) {
-                    let shift = table.free_after(owner, newest.at).await?;
+                    let choice = match shifts.contains_key(owner) {
+                        true => CHOICE,
+                        false => 1,
+                    };
+                    let shift = table.free_after(owner, newest.at, choice).await?;
                     shifts.insert(owner.clone(), shift);
                 }
             }
