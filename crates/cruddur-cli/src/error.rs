@@ -42,11 +42,7 @@ pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
         ui.status(Error::Interrupted);
         return ExitCode::from(INTERRUPTED);
     }
-    match failure.downcast_ref::<std::io::Error>() {
-        // What fails elsewhere says where.
-        Some(error) => ui.error(format_args!("the result cannot be written: {error}")),
-        None => ui.error(format_args!("{failure:#}")),
-    }
+    ui.error(format_args!("{failure:#}"));
     let Some(error) = found else {
         return ExitCode::from(FAILED);
     };

@@ -1,4 +1,4 @@
-//! The only module that prints: results to stdout, everything else to stderr.
+//! Results go to stdout from here, and everything else to stderr.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -172,7 +172,7 @@ impl Ui {
 
     /// Stdout, locked and buffered, for results that come in pieces.
     pub fn out(&self) -> Out {
-        BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+        BufWriter::with_capacity(64 * 1024, Results(io::stdout().lock()))
     }
 
     /// An empty table of the terminal's width with these headings.
@@ -207,7 +207,25 @@ impl Ui {
 }
 
 /// Buffered stdout.
-pub type Out = BufWriter<StdoutLock<'static>>;
+pub type Out = BufWriter<Results>;
+
+/// Stdout, whose errors say what could not be written.
+pub struct Results(StdoutLock<'static>);
+
+impl Write for Results {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(unwritten)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(unwritten)
+    }
+}
+
+fn unwritten(error: io::Error) -> io::Error {
+    let sentence = format!("the result cannot be written: {error}");
+    io::Error::new(error.kind(), sentence)
+}
 
 /// Writes a table without the spaces that pad its right edge.
 pub fn write_table(out: &mut Out, table: &Table) -> io::Result<()> {

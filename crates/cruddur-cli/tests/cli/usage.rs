@@ -1,7 +1,9 @@
 //! What people get wrong before anything is asked of a server.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 
 use crate::assert_runs;
 use crate::support::TestEnvironment;
@@ -110,4 +112,31 @@ fn the_version_is_the_same_however_it_is_asked_for() {
         assert_eq!(run.stderr, "", "{arguments:?}");
         assert_eq!(run.status, 0, "{arguments:?}");
     }
+}
+
+#[test]
+fn what_the_system_refuses_is_told_with_what_it_was_about() {
+    let environment = TestEnvironment::bare();
+    let told = |mut command: std::process::Command| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let mut full = environment.command(&["target"]);
+    full.stdout(File::options().write(true).open("/dev/full").unwrap());
+    assert!(told(full).starts_with("error: the result cannot be written: "));
+
+    let folder = environment.path().join("gone");
+    std::fs::create_dir(&folder).unwrap();
+    let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
+    let mut gone = environment.command(&["target"]);
+    gone.current_dir(folder);
+    // SAFETY: a system call, as is allowed after a fork.
+    unsafe {
+        gone.pre_exec(move || match libc::rmdir(path.as_ptr()) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    assert!(told(gone).starts_with("error: the current folder cannot be read: "));
 }
