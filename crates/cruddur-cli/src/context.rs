@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use cruddur_core::Service;
 use cruddur_core::aws::OnRetry;
 use cruddur_core::db::ConnectionUrl;
-use cruddur_core::target::{Choice, Inputs, LocalStack, PasswordFile, Target};
+use cruddur_core::target::{Choice, Inputs, LocalStack, PasswordFile, Target, leads_elsewhere};
 use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
@@ -39,13 +39,12 @@ impl Context {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         if global.prod {
-            forget_endpoints();
+            forget_ignored();
         }
         let mut inputs = Inputs {
             production: global.prod,
             region: global.region.clone(),
-            profile_flag: global.profile.is_some(),
-            profile: profile(global.profile.clone(), &variables),
+            profile: global.profile.clone(),
             endpoint_url: global.endpoint_url.clone(),
             root_certificates: global.sslrootcert.clone(),
             table: global.table.clone(),
@@ -60,7 +59,7 @@ impl Context {
             inputs.password_file = Some(file.clone());
         }
         if needs_profile(&inputs) {
-            inputs.profile_region = profile_region(inputs.profile.as_deref())?;
+            inputs.profile_region = profile_region(inputs.named_profile())?;
         }
         let target = Target::resolve(inputs.clone());
         for name in &target.ignored {
@@ -125,12 +124,12 @@ impl Context {
     }
 }
 
-/// Takes the variables that name AWS endpoints out of the environment. The SDK's
-/// credential chain follows them there, whatever the target says, and would hand
-/// a session's token to the server of some local test.
-fn forget_endpoints() {
+/// Takes the variables that do not count in production out of the environment.
+/// The SDK's credential chain follows endpoints there, whatever the target says,
+/// and would hand a session's token to the server of some local test.
+fn forget_ignored() {
     for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(b"AWS_ENDPOINT_URL") {
+        if name.to_str().is_some_and(leads_elsewhere) {
             // SAFETY: the context is made before the runtime is, so no other
             // thread runs that could read the environment meanwhile.
             unsafe { std::env::remove_var(name) };
@@ -215,16 +214,6 @@ fn tell(ui: &Ui, target: &Target) {
         let at = choice.value.display(Service::Cognito, region);
         ui.status(format_args!("Cognito: {at} ({})", choice.why));
     }
-}
-
-/// The profile that is named. Where none is, the SDK looks for the variable
-/// itself, and takes an empty one for a name: it has to be told the default.
-fn profile(flag: Option<String>, variables: &HashMap<String, String>) -> Option<String> {
-    let named = flag.or_else(|| variables.get("AWS_PROFILE").cloned())?;
-    Some(match named.as_str() {
-        "" => "default".to_owned(),
-        _ => named,
-    })
 }
 
 /// Whether nothing nearer than the profile names the region.

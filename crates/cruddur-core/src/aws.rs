@@ -118,7 +118,7 @@ fn of_profile(target: &Target, name: String, region: &str) -> Result<SharedCrede
 async fn chain(target: &Target, region: &str) -> Result<SharedCredentialsProvider> {
     let config = provider_config(target, region)?;
     let mut builder = DefaultCredentialsChain::builder().configure(config);
-    if let Some(profile) = &target.profile {
+    if let Some(profile) = target.profile_of_environment() {
         builder = builder.profile_name(profile);
     }
     Ok(SharedCredentialsProvider::new(builder.build().await))

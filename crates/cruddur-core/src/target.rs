@@ -42,10 +42,8 @@ pub struct Inputs {
     pub production: bool,
     /// `--region`.
     pub region: Option<String>,
-    /// `--profile`, or `AWS_PROFILE`.
+    /// `--profile`.
     pub profile: Option<String>,
-    /// Whether `--profile` names it, and not `AWS_PROFILE`.
-    pub profile_flag: bool,
     /// `--endpoint-url`.
     pub endpoint_url: Option<String>,
     /// `--table`.
@@ -151,10 +149,8 @@ pub struct Target {
     pub cognito: Result<Choice<Endpoint>>,
     /// The user pool, where one is configured.
     pub user_pool_id: Option<Choice<String>>,
-    /// The AWS profile, where one is named.
+    /// `--profile`, where it was given.
     pub profile: Option<String>,
-    /// Whether `--profile` names it, and not `AWS_PROFILE`.
-    pub profile_flag: bool,
     /// The variables that are set but not followed because of `--prod`.
     pub ignored: Vec<String>,
     /// Who is told that requests are still being tried.
@@ -162,7 +158,28 @@ pub struct Target {
     variables: HashMap<String, String>,
 }
 
+impl Inputs {
+    /// The AWS profile that is named, if one is.
+    pub fn named_profile(&self) -> Option<&str> {
+        self.profile
+            .as_deref()
+            .or_else(|| profile_of(&self.variables))
+    }
+}
+
+/// The profile that `AWS_PROFILE` names. The SDK, where it looks for itself, takes
+/// an empty one for a name, so it has to be told the default.
+fn profile_of(variables: &HashMap<String, String>) -> Option<&str> {
+    let name = variables.get("AWS_PROFILE")?;
+    Some(if name.is_empty() { "default" } else { name })
+}
+
 impl Target {
+    /// The profile that the environment names, for the default chain.
+    pub(crate) fn profile_of_environment(&self) -> Option<&str> {
+        profile_of(&self.variables)
+    }
+
     /// What signs requests to an endpoint.
     pub fn credentials(&self, endpoint: &Endpoint) -> Credentials {
         let given = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
@@ -172,8 +189,8 @@ impl Target {
             // In the chain the environment's keys come first, and a flag beats
             // the environment.
             _ if self.production => match &self.profile {
-                Some(profile) if self.profile_flag => Credentials::Profile(profile.clone()),
-                _ => Credentials::Chain,
+                Some(profile) => Credentials::Profile(profile.clone()),
+                None => Credentials::Chain,
             },
             _ if given => Credentials::Environment,
             Endpoint::Url(_) => Credentials::Dummy,
@@ -186,6 +203,13 @@ impl Target {
     pub fn variable(&self, name: &str) -> Option<&str> {
         variable(&self.variables, name)
     }
+}
+
+/// Whether a variable that a shell was given for local servers must not count
+/// in production. There is one for each AWS service, those that give out
+/// credentials among them.
+pub fn leads_elsewhere(name: &str) -> bool {
+    name.starts_with("AWS_ENDPOINT_URL") || name == "PGSSLMODE"
 }
 
 fn variable<'a>(variables: &'a HashMap<String, String>, name: &str) -> Option<&'a str> {

@@ -4,7 +4,7 @@ use http::Uri;
 
 use super::{
     Choice, DEFAULT_CONNECTION_URL, DEFAULT_ENDPOINT_URL, DEFAULT_REGION, DEFAULT_TABLE, Endpoint,
-    Inputs, LocalStack, Target, variable,
+    Inputs, LocalStack, Target, leads_elsewhere, variable,
 };
 use crate::db::ConnectionUrl;
 use crate::{Error, Result};
@@ -25,7 +25,6 @@ impl Target {
             cognito: cognito(&inputs),
             user_pool_id: user_pool_id(&inputs),
             profile: inputs.profile.clone(),
-            profile_flag: inputs.profile_flag,
             ignored: ignored(&inputs),
             on_retry: inputs.on_retry,
             variables: inputs.variables,
@@ -48,7 +47,7 @@ fn region(inputs: &Inputs) -> Result<Choice<String>> {
         return Ok(Choice::new(region.to_owned(), name));
     }
     if let Some(region) = &inputs.profile_region {
-        let profile = inputs.profile.as_deref().unwrap_or("default");
+        let profile = inputs.named_profile().unwrap_or("default");
         return Ok(Choice::new(region.clone(), format!("profile {profile}")));
     }
     if inputs.production {
@@ -161,13 +160,6 @@ fn ignored(inputs: &Inputs) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-/// Whether a variable that a shell was given for local servers must not count
-/// in production. There is one for each AWS service, those that give out
-/// credentials among them.
-fn leads_elsewhere(name: &str) -> bool {
-    name.starts_with("AWS_ENDPOINT_URL") || name == "PGSSLMODE"
 }
 
 fn stack(local: &LocalStack) -> String {

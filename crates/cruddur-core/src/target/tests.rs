@@ -239,15 +239,14 @@ fn credentials_are_the_environments_or_dummy_ones_but_never_looked_up() {
         ..inputs(&keys)
     });
     assert_eq!(production.credentials(&Endpoint::Aws), Credentials::Chain);
-    for (profile_flag, expected) in [
-        (true, Credentials::Profile("p".to_owned())),
-        (false, Credentials::Chain),
+    for (flag, expected) in [
+        (Some("p"), Credentials::Profile("p".to_owned())),
+        (None, Credentials::Chain),
     ] {
         let target = Target::resolve(Inputs {
             production: true,
-            profile: Some("p".to_owned()),
-            profile_flag,
-            ..inputs(&keys)
+            profile: flag.map(str::to_owned),
+            ..inputs(&[keys[0], keys[1], ("AWS_PROFILE", "q")])
         });
         assert_eq!(target.credentials(&url), expected);
     }
