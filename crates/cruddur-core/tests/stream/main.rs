@@ -4,11 +4,13 @@
 
 #[path = "../common/http.rs"]
 mod http;
+mod log;
 mod proxy;
 mod support;
 
 mod applying;
 mod following;
 mod properties;
+mod shards;
 mod together;
 mod writing;
