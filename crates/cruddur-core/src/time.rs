@@ -4,7 +4,7 @@
 //! `2023-03-24T09:45:01.561513+00:00`, so that the order of texts is the order
 //! of times and Python's `%Y-%m-%dT%H:%M:%S.%f%z` reads it.
 
-use chrono::{DateTime, Datelike, FixedOffset, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, SecondsFormat, SubsecRound as _, Utc};
 use serde::Serializer;
 
 use crate::{Error, Result};
@@ -20,6 +20,16 @@ pub(crate) fn as_key<S: Serializer>(
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&to_key(*time))
+}
+
+/// An instant by its seconds since 1970, as AWS's services tell one. The fraction
+/// has not more than six digits that count: today's seconds leave no room for more.
+pub(crate) fn from_seconds(seconds: f64) -> Option<DateTime<Utc>> {
+    let whole = seconds.floor();
+    // A number outside of i64 becomes its nearest, which is no time either.
+    let nanoseconds = ((seconds - whole) * 1e9) as u32;
+    let time = DateTime::from_timestamp(whole as i64, nanoseconds)?;
+    Some(time.round_subsecs(6))
 }
 
 /// Reads a time of any offset, as older items carry them. A leap second is the
@@ -81,6 +91,16 @@ mod tests {
     use chrono::TimeZone as _;
 
     use super::*;
+
+    #[test]
+    fn seconds_may_have_a_fraction_and_be_of_any_year() {
+        let micros = |seconds| from_seconds(seconds).map(|time| time.timestamp_micros());
+        assert_eq!(micros(1_679_651_101.0), Some(1_679_651_101_000_000));
+        assert_eq!(micros(1_679_651_101.561513), Some(1_679_651_101_561_513));
+        assert_eq!(micros(-0.25), Some(-250_000));
+        assert_eq!(micros(0.9999999), Some(1_000_000));
+        assert_eq!(micros(1e300), None);
+    }
 
     #[test]
     fn a_key_has_six_digits_and_a_numeric_offset() {

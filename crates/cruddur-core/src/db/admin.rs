@@ -186,9 +186,12 @@ impl Database {
     /// Those of connecting; [`Error::DatabaseNotFound`].
     pub async fn sessions(&self, of_all: bool) -> Result<Vec<Session>> {
         let work = move |client: &mut Client| {
+            if of_all {
+                return Ok(sessions(client, None)?);
+            }
             let query = include_str!("../../../../sql/db/name.sql");
             let name: String = client.query_typed_one(query, &[])?.get(0);
-            Ok(sessions(client, (!of_all).then_some(name.as_str()))?)
+            Ok(sessions(client, Some(&name))?)
         };
         match self.with(work).await {
             Err(Error::DatabaseNotFound { .. }) if of_all => self.maintain(work).await,

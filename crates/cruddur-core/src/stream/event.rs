@@ -6,12 +6,12 @@
 //! They are read one by one, so that one that is broken does not hold up the
 //! others.
 
-use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::record::{Change, ChangeKind, StreamRecord};
 use crate::ddb::json::{Attributes, parse_typed, without_place};
+use crate::time;
 
 /// A batch of records, and the stream they are from.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +131,7 @@ fn change(outline: Outline) -> Result<Change, String> {
     };
     Ok(Change {
         kind: ChangeKind::of(&outline.name.ok_or("it has no \"eventName\"")?),
-        at: body.at.and_then(instant),
+        at: body.at.and_then(time::from_seconds),
         keys: body
             .keys
             .map(|raw| item("Keys", raw))
@@ -142,12 +142,6 @@ fn change(outline: Outline) -> Result<Change, String> {
             .map(|raw| item("NewImage", raw))
             .transpose()?,
     })
-}
-
-/// Seconds since 1970, with a fraction at most.
-fn instant(seconds: f64) -> Option<DateTime<chrono::Utc>> {
-    // A number outside of i64 becomes its nearest, which is no time either.
-    DateTime::from_timestamp_millis((seconds * 1000.0) as i64)
 }
 
 #[cfg(test)]
