@@ -1,6 +1,7 @@
 //! Messages and the stream, through the binary.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use cruddur_core::ddb::patterns::Window;
 use cruddur_core::ddb::schema::SchemaOptions;
 use cruddur_core::target::{Inputs, Target};
 use cruddur_core::time::{parse_instant, to_key};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::assert_runs;
@@ -85,6 +87,29 @@ fn draining_replaying_and_tailing() {
     };
     write("second");
     let third = write("third");
+    let kept = environment
+        .path()
+        .join(format!(".cruddur/stream-{}.json", environment.table));
+    let before = environment.items();
+    let dry = environment.run(&["ddb", "stream", "drain", "--dry-run", "-o", "json"]);
+    let totals = dry.exits(0).json();
+    assert_eq!(
+        (&totals["records"], &totals["moved"], &totals["dry_run"]),
+        (&json!(5), &json!(1), &json!(true))
+    );
+    let mut follower = environment
+        .command(&["ddb", "stream", "apply", "--dry-run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let expected = format!("would move {uuid} to {}", to_key(third.created_at));
+    assert_eq!(lines.next().unwrap().unwrap(), expected);
+    assert_eq!(interrupt(follower), Some(130));
+    assert_eq!(environment.items(), before);
+    assert!(!kept.exists());
+
     // Three items and two messages were there; a move writes four records.
     let drained = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
     let totals = drained.exits(0).json();
@@ -97,8 +122,7 @@ fn draining_replaying_and_tailing() {
     assert_eq!(runtime().block_on(items(&table, &group)), both);
     let ignored = std::fs::read_to_string(environment.path().join(".cruddur/.gitignore"));
     assert_eq!(ignored.unwrap(), "*\n");
-    let kept = format!(".cruddur/stream-{}.json", environment.table);
-    assert!(environment.path().join(kept).is_file());
+    assert!(kept.is_file());
     let again = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
     assert_eq!(again.exits(0).json()["records"], 0);
     let from_start = environment.run(&["ddb", "stream", "drain", "--from-start", "-o", "json"]);
@@ -114,8 +138,8 @@ fn draining_replaying_and_tailing() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(tail.stdout.take().unwrap()));
-    let records: Vec<serde_json::Value> = lines
+    let records: Vec<serde_json::Value> = BufReader::new(tail.stdout.take().unwrap())
+        .lines()
         .take(9)
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .collect();

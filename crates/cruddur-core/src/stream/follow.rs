@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use super::apply::{Applied, apply};
+use super::apply::{Applied, apply, foretell};
 use super::checkpoint::Checkpoint;
 use super::client::Streams;
 use super::reader::{Reader, Start, Sweep};
@@ -67,6 +67,9 @@ pub trait Sink {
 /// was replaced is followed from its beginning. On shutdown the batch in hand
 /// is finished first.
 ///
+/// With `dry_run` it says what it would do, as [`foretell`] does, writes nothing
+/// and hands out no checkpoint.
+///
 /// # Errors
 ///
 /// What stands in the way at the start: no table, [`Error::TableIncomplete`]
@@ -77,6 +80,7 @@ pub async fn follow(
     table: &Table,
     streams: &Streams,
     checkpoint: Option<Checkpoint>,
+    dry_run: bool,
     sink: &mut impl Sink,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
@@ -85,11 +89,12 @@ pub async fn follow(
         reader = Reader::open(table, streams, Start::Oldest, checkpoint) => reader?,
         () = &mut shutdown => return Ok(()),
     };
-    let mut follower = Follower::new(Some(table), reader, sink);
+    let mut follower = Follower::new(Work::on(table, dry_run), reader, sink);
     follower.run(shutdown).await
 }
 
-/// Applies what the stream holds and returns when nothing more comes.
+/// Applies what the stream holds and returns when nothing more comes; `dry_run`
+/// as for [`follow`].
 ///
 /// # Errors
 ///
@@ -98,10 +103,11 @@ pub async fn drain(
     table: &Table,
     streams: &Streams,
     checkpoint: Option<Checkpoint>,
+    dry_run: bool,
     sink: &mut impl Sink,
 ) -> Result<()> {
     let reader = Reader::open(table, streams, Start::Oldest, checkpoint).await?;
-    let mut follower = Follower::new(Some(table), reader, sink);
+    let mut follower = Follower::new(Work::on(table, dry_run), reader, sink);
     let (mut quiet, mut pause) = (0, Pause::new(QUIET));
     let enough = match table.is_in_production() {
         false => QUIET_ROUNDS.0,
@@ -143,13 +149,32 @@ pub async fn tail(
         reader = Reader::open(table, streams, start, None) => reader?,
         () = &mut shutdown => return Ok(()),
     };
-    let mut follower = Follower::new(None, reader, sink);
+    let mut follower = Follower::new(Work::Show, reader, sink);
     follower.run(shutdown).await
 }
 
+/// What is done with records.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// They are applied to a table.
+    Apply(&'a Table),
+    /// It is told what that would do.
+    Foretell(&'a Table),
+    /// They are handed out, and no more.
+    Show,
+}
+
+impl<'a> Work<'a> {
+    fn on(table: &'a Table, dry_run: bool) -> Work<'a> {
+        match dry_run {
+            true => Work::Foretell(table),
+            false => Work::Apply(table),
+        }
+    }
+}
+
 struct Follower<'a, S> {
-    /// The table to apply to; none where records are only shown.
-    table: Option<&'a Table>,
+    work: Work<'a>,
     reader: Reader<'a>,
     sink: &'a mut S,
     /// What was read and could not be applied yet.
@@ -157,9 +182,9 @@ struct Follower<'a, S> {
 }
 
 impl<'a, S: Sink> Follower<'a, S> {
-    fn new(table: Option<&'a Table>, reader: Reader<'a>, sink: &'a mut S) -> Self {
+    fn new(work: Work<'a>, reader: Reader<'a>, sink: &'a mut S) -> Self {
         Follower {
-            table,
+            work,
             reader,
             sink,
             pending: None,
@@ -220,9 +245,10 @@ impl<'a, S: Sink> Follower<'a, S> {
         }
         let found = !sweep.records.is_empty();
         if found {
-            let applied = match self.table {
-                Some(table) => apply(table, &sweep.records).await,
-                None => Applied::default(),
+            let applied = match self.work {
+                Work::Apply(table) => apply(table, &sweep.records).await,
+                Work::Foretell(table) => foretell(table, &sweep.records).await,
+                Work::Show => Applied::default(),
             };
             if let Some(cause) = applied.cause().cloned() {
                 // Records of a table that is gone are not to be applied to the
@@ -234,7 +260,7 @@ impl<'a, S: Sink> Follower<'a, S> {
             self.sink.batch(&sweep.records, &applied)?;
         }
         let moved = self.reader.commit(sweep).await?;
-        if moved && self.table.is_some() {
+        if moved && matches!(self.work, Work::Apply(_)) {
             self.sink.checkpoint(self.reader.checkpoint())?;
         }
         Ok(found || moved)

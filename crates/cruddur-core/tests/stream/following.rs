@@ -29,6 +29,12 @@ async fn draining_applies_what_is_there_once_and_goes_on_at_the_checkpoint() {
     let group = group(&table, &one, &other, 0).await;
     write(&table, group, "text 3", 3).await;
     write(&table, group, "text 4", 4).await;
+    let mut log = Log::default();
+    let streams = streams_at(engine()).await;
+    drain(&table, &streams, None, true, &mut log).await.unwrap();
+    assert_at(&table, &one, group, 0).await;
+    assert_eq!((log.moved, log.checkpoint), (1, None));
+
     let log = drained(&table, engine(), None).await;
     assert_at(&table, &one, group, 4).await;
     assert_at(&table, &other, group, 4).await;
@@ -63,7 +69,7 @@ async fn following_goes_on_until_it_is_told_to_stop() {
         // Two group items, the message, and two moves of two records each.
         seen.wait_for(|records| *records >= 7).await.unwrap();
     };
-    follow(&table, &streams, None, &mut log, shutdown)
+    follow(&table, &streams, None, false, &mut log, shutdown)
         .await
         .unwrap();
     assert_at(&table, &one, group, 3).await;
@@ -112,12 +118,12 @@ async fn a_table_that_cannot_be_followed_says_why() {
         };
         create(&client(), &name, lacks).await;
         let table = table_at(engine(), &name).await;
-        let error = drain(&table, &streams, None, &mut Log::default()).await;
+        let error = drain(&table, &streams, None, false, &mut Log::default()).await;
         let error = error.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
     let table = table_at(engine(), "test-no-such-table").await;
-    let error = drain(&table, &streams, None, &mut Log::default()).await;
+    let error = drain(&table, &streams, None, false, &mut Log::default()).await;
     assert!(
         matches!(error, Err(Error::TableNotFound { .. })),
         "{error:?}"
@@ -137,7 +143,7 @@ async fn a_table_without_the_index_ends_the_following() {
     put(&table, message.change.unwrap().new_image.unwrap()).await;
     let streams = streams_at(engine()).await;
     let never = std::future::pending();
-    let error = follow(&table, &streams, None, &mut Log::default(), never).await;
+    let error = follow(&table, &streams, None, false, &mut Log::default(), never).await;
     assert!(
         matches!(error, Err(Error::TableIncomplete { .. })),
         "{error:?}"
@@ -172,7 +178,14 @@ async fn a_stream_that_was_replaced_is_followed_from_its_beginning() {
         seen.wait_for(|records| *records >= 5 + 7).await.unwrap();
         assert_at(&table, &one, second, 12).await;
     };
-    let followed = follow(&table, &streams, log.checkpoint, &mut running, shutdown);
+    let followed = follow(
+        &table,
+        &streams,
+        log.checkpoint,
+        false,
+        &mut running,
+        shutdown,
+    );
     let limit = Duration::from_secs(30);
     tokio::time::timeout(limit, followed)
         .await
@@ -212,7 +225,7 @@ async fn a_server_that_goes_away_is_waited_for_and_mentioned_once() {
         down.store(false, Ordering::SeqCst);
         seen.wait_for(|records| *records >= 7).await.unwrap();
     };
-    follow(&table, &streams, None, &mut log, shutdown)
+    follow(&table, &streams, None, false, &mut log, shutdown)
         .await
         .unwrap();
     assert_at(&direct, &one, group, 3).await;

@@ -43,6 +43,8 @@ impl Sink for Log {
 pub async fn drained(table: &Table, url: &str, checkpoint: Option<Checkpoint>) -> Log {
     let mut log = Log::default();
     let streams = streams_at(url).await;
-    drain(table, &streams, checkpoint, &mut log).await.unwrap();
+    drain(table, &streams, checkpoint, false, &mut log)
+        .await
+        .unwrap();
     log
 }

@@ -173,7 +173,7 @@ async fn shards_that_lead_back_to_themselves_are_no_list() {
     .await;
     let table = table_at(&proxy.url, "t").await;
     let streams = streams_at(&proxy.url).await;
-    let drained = drain(&table, &streams, None, &mut Log::default()).await;
+    let drained = drain(&table, &streams, None, false, &mut Log::default()).await;
     let error = drained.unwrap_err().to_string();
     assert!(error.contains("again and again"), "{error}");
 }

@@ -47,6 +47,7 @@ async fn follow_once(context: &Context) -> Result<()> {
         &table,
         &streams,
         checkpoint,
+        false,
         &mut sink,
         std::future::pending(),
     )

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::Totals;
 use super::checkpoint::CheckpointFile;
 use crate::app::Interruption;
-use crate::args::Output;
+use crate::args::{DryRun, Output};
 use crate::context::Context;
 use crate::ui::Ui;
 
@@ -18,6 +18,8 @@ pub struct ApplyArgs {
     /// Begin with the oldest record of the stream, not where the last run ended
     #[arg(long)]
     from_start: bool,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
@@ -28,11 +30,12 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
         true => None,
         false => file.load(&context.ui),
     };
+    let dry_run = args.dry.dry_run;
     let mut sink = Follower {
         ui: context.ui,
         at: streams.at().to_owned(),
         file,
-        totals: Totals::default(),
+        totals: Totals::new(dry_run),
         failed: None,
     };
     let mut interruption = Interruption::listen();
@@ -54,7 +57,7 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
         let _ = stopped.await;
     };
     let result = tokio::select! {
-        result = follow(&table, &streams, checkpoint, &mut sink, stopped) => result,
+        result = follow(&table, &streams, checkpoint, dry_run, &mut sink, stopped) => result,
         () = twice => Err(Error::Interrupted),
     };
     if let Some(error) = sink.failed {
@@ -122,9 +125,13 @@ impl Follower {
             Output::Json => Ok(()),
             Output::Table => {
                 let mut out = self.ui.out();
+                let moved = match self.totals.dry_run {
+                    true => "would move",
+                    false => "moved",
+                };
                 for group in &applied.moved {
                     let at = time::to_key(group.last_message_at);
-                    writeln!(out, "moved {} to {at}", group.message_group_uuid)?;
+                    writeln!(out, "{moved} {} to {at}", group.message_group_uuid)?;
                 }
                 out.flush()
             }

@@ -5,6 +5,7 @@ use cruddur_core::stream::{Applied, Checkpoint, Notice, Sink, StreamRecord, Stre
 
 use super::Totals;
 use super::checkpoint::CheckpointFile;
+use crate::args::DryRun;
 use crate::context::Context;
 
 #[derive(Debug, Args)]
@@ -12,6 +13,8 @@ pub struct DrainArgs {
     /// Begin with the oldest record of the stream, not where the last run ended
     #[arg(long)]
     from_start: bool,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
@@ -22,11 +25,12 @@ pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
         true => None,
         false => file.load(&context.ui),
     };
+    let dry_run = args.dry.dry_run;
     let mut sink = Drain {
         file,
-        totals: Totals::default(),
+        totals: Totals::new(dry_run),
     };
-    cruddur_core::stream::drain(&table, &streams, checkpoint, &mut sink).await?;
+    cruddur_core::stream::drain(&table, &streams, checkpoint, dry_run, &mut sink).await?;
     sink.totals.show(context)
 }
 

@@ -48,6 +48,13 @@ struct Totals {
 }
 
 impl Totals {
+    fn new(dry_run: bool) -> Totals {
+        Totals {
+            dry_run,
+            ..Totals::default()
+        }
+    }
+
     fn add(&mut self, records: usize, applied: &Applied) {
         self.records += records;
         self.moved += applied.moved.len();

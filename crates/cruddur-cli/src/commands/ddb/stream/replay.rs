@@ -42,10 +42,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
         // No record is to blame for a table that is not there.
         return Err(cause.clone().into());
     }
-    let mut totals = Totals {
-        dry_run,
-        ..Totals::default()
-    };
+    let mut totals = Totals::new(dry_run);
     totals.add(event.records.len(), &applied);
     totals.show(context)
 }
