@@ -13,16 +13,20 @@ use cruddur_core::ddb::schema::{Loaded, SchemaOptions};
 use cruddur_core::ddb::seed::{self, SeedOptions, SeedState};
 use cruddur_core::target::{Choice, Endpoint};
 use cruddur_core::{Error, Service};
-use cruddur_local::{StackDir, State};
+use cruddur_local::{StackDir, State, Status};
 use serde::Serialize;
 
 use super::local::env::variables;
 use super::local::up::{self, Manner};
 use super::wait::{self, Patience};
+use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::times::local_time;
 use crate::ui::{Out, counted, printable, write_table};
+
+/// What a step says that found nothing to do.
+const THERE: &str = "already there";
 
 /// Whose conversations the summary shows.
 const SHOWN_HANDLE: &str = "andrewbrown";
@@ -36,6 +40,8 @@ pub struct SetupArgs {
     patience: Patience,
     #[command(flatten)]
     confirmation: Confirmation,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 /// What there is now.
@@ -58,9 +64,16 @@ struct Step {
 }
 
 pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
+    let dry_run = args.dry.dry_run;
     let renewed;
     let context = if args.local {
         let dir = StackDir::of(&context.folder);
+        if dry_run && !matches!(dir.status()?, Status::Running(_)) {
+            let mut steps = Steps::new(context, true);
+            let result = "would be started, and what is missing in it created";
+            steps.done("local stack", true, result);
+            return steps.show();
+        }
         let (state, _) = up::detached(context, &dir, Manner::default()).await?;
         renewed = context.renewed();
         tell_elsewhere(&renewed, &state);
@@ -69,12 +82,17 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
         context
     };
     let database = Database::connect(&context.target)?;
-    args.confirmation.require(context, &database.name()).await?;
+    if !dry_run {
+        args.confirmation.require(context, &database.name()).await?;
+    }
     wait::until_ready(context, &wait::configured(context), args.patience).await?;
 
     let table = Table::connect(&context.target).await?;
-    let mut steps = Steps::new(context);
+    let mut steps = Steps::new(context, dry_run);
     create_missing(&mut steps, &database, &table).await?;
+    if dry_run {
+        return steps.show();
+    }
     let summary = summarize(context, &database, &table, steps.done).await?;
     context
         .ui
@@ -86,7 +104,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
 pub async fn fill(context: &Context) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
     let table = Table::connect(&context.target).await?;
-    create_missing(&mut Steps::new(context), &database, &table).await
+    create_missing(&mut Steps::new(context, false), &database, &table).await
 }
 
 async fn create_missing(
@@ -95,63 +113,119 @@ async fn create_missing(
     table: &Table,
 ) -> anyhow::Result<()> {
     set_up_database(steps, database).await?;
-    set_up_cognito_ids(steps, database).await?;
-    set_up_messages(steps, database, table).await
+    // Nothing can be tried out in what is not there.
+    let has_users = !steps.only_would();
+    set_up_cognito_ids(steps, database, has_users).await?;
+    let has_table = set_up_table(steps, table).await?;
+    set_up_conversations(steps, database, table, has_users && has_table).await
 }
 
 /// The steps so far, each told as soon as it is done.
 struct Steps<'a> {
     context: &'a Context,
+    dry_run: bool,
     done: Vec<Step>,
 }
 
 impl<'a> Steps<'a> {
-    fn new(context: &'a Context) -> Self {
-        let done = Vec::new();
-        Steps { context, done }
+    fn new(context: &'a Context, dry_run: bool) -> Self {
+        Steps {
+            context,
+            dry_run,
+            done: Vec::new(),
+        }
     }
 
     fn done(&mut self, step: &'static str, changed: bool, result: impl Into<String>) {
         let result = result.into();
-        self.context
-            .ui
-            .status(format_args!("{step}: {}", printable(&result)));
+        // A dry run's steps are its result.
+        if !self.dry_run {
+            self.context
+                .ui
+                .status(format_args!("{step}: {}", printable(&result)));
+        }
         self.done.push(Step {
             step,
             changed,
             result,
         });
     }
+
+    /// Takes the words for what was done, or for what would be.
+    fn said<'s>(&self, done: &'s str, would: &'s str) -> &'s str {
+        if self.dry_run { would } else { done }
+    }
+
+    /// Whether this is a dry run, and a step would have changed something.
+    fn only_would(&self) -> bool {
+        self.dry_run && self.done.iter().any(|step| step.changed)
+    }
+
+    fn show(&self) -> anyhow::Result<()> {
+        self.context.ui.list(&self.done, |out| {
+            self.done
+                .iter()
+                .try_for_each(|one| writeln!(out, "{}: {}", one.step, printable(&one.result)))
+        })?;
+        Ok(())
+    }
 }
 
 async fn set_up_database(steps: &mut Steps<'_>, database: &Database) -> anyhow::Result<()> {
-    let created = database.create().await?;
-    let result = if created { "created" } else { "already there" };
+    let created = match steps.dry_run {
+        true => !database.exists().await?,
+        false => database.create().await?,
+    };
+    let result = match created {
+        true => steps.said("created", "would be created"),
+        false => THERE,
+    };
     steps.done("database", created, format!("{} {result}", database.name()));
-    let loaded = database.load_schema(Script::schema(), false).await?;
-    let result = match loaded.created.as_slice() {
-        [] => "already there".to_owned(),
-        created => format!("created {}", created.join(", ")),
-    };
-    steps.done("schema", !loaded.is_unchanged(), result);
-    let loaded: LoadedScript = database.load_seed(Script::seed(), false).await?;
-    let result = match loaded.rows {
-        0 => "already there".to_owned(),
-        rows => format!("wrote {}", counted(rows, "row")),
-    };
-    steps.done("seed", loaded.rows > 0, result);
+    if steps.only_would() {
+        steps.done("schema", true, "would be loaded");
+    } else {
+        let loaded = database
+            .load_schema(Script::schema(), steps.dry_run)
+            .await?;
+        let created = steps.said("created", "would create");
+        let result = match loaded.created.as_slice() {
+            [] => THERE.to_owned(),
+            names => format!("{created} {}", names.join(", ")),
+        };
+        steps.done("schema", !loaded.is_unchanged(), result);
+    }
+    if steps.only_would() {
+        steps.done("seed", true, "would be loaded");
+    } else {
+        let loaded: LoadedScript = database.load_seed(Script::seed(), steps.dry_run).await?;
+        let wrote = steps.said("wrote", "would write");
+        let result = match loaded.rows {
+            0 => THERE.to_owned(),
+            rows => format!("{wrote} {}", counted(rows, "row")),
+        };
+        steps.done("seed", loaded.rows > 0, result);
+    }
     Ok(())
 }
 
-async fn set_up_cognito_ids(steps: &mut Steps<'_>, database: &Database) -> anyhow::Result<()> {
-    if steps.context.target.user_pool_id.is_none() {
+async fn set_up_cognito_ids(
+    steps: &mut Steps<'_>,
+    database: &Database,
+    has_users: bool,
+) -> anyhow::Result<()> {
+    let Some(id) = &steps.context.target.user_pool_id else {
         let skipped = "skipped: AWS_COGNITO_USER_POOL_ID is not set";
         steps.done("Cognito ids", false, skipped);
+        return Ok(());
+    };
+    if !has_users {
+        let result = format!("would be taken from user pool {}", id.value);
+        steps.done("Cognito ids", true, result);
         return Ok(());
     }
     let pool = Pool::connect(&steps.context.target).await?;
     let users = pool.users().await?;
-    let matched = database.update_cognito_ids(&users, false).await?;
+    let matched = database.update_cognito_ids(&users, steps.dry_run).await?;
     let count = |outcome| {
         matched
             .iter()
@@ -159,7 +233,8 @@ async fn set_up_cognito_ids(steps: &mut Steps<'_>, database: &Database) -> anyho
             .count()
     };
     let changed = count(Outcome::Changed);
-    let mut result = format!("{changed} changed, {} unchanged", count(Outcome::Unchanged));
+    let said = steps.said("changed", "would change");
+    let mut result = format!("{changed} {said}, {} unchanged", count(Outcome::Unchanged));
     let others = matched.len() - changed - count(Outcome::Unchanged);
     if others > 0 {
         let flags = steps.context.global.flags();
@@ -171,24 +246,44 @@ async fn set_up_cognito_ids(steps: &mut Steps<'_>, database: &Database) -> anyho
     Ok(())
 }
 
-async fn set_up_messages(
-    steps: &mut Steps<'_>,
-    database: &Database,
-    table: &Table,
-) -> anyhow::Result<()> {
+/// Says whether the table is there, which it is but for a dry run.
+async fn set_up_table(steps: &mut Steps<'_>, table: &Table) -> anyhow::Result<bool> {
     // An index or a stream that an older version did not make is missing, too.
     let options = SchemaOptions {
         update: true,
+        dry_run: steps.dry_run,
         ..SchemaOptions::default()
     };
-    let (changed, result) = match table.load_schema(&options).await? {
-        Loaded::Created => (true, "created".to_owned()),
-        Loaded::AlreadyThere => (false, "already there".to_owned()),
-        Loaded::Updated { added } => (true, format!("added {}", added.join(" and "))),
+    let loaded = table.load_schema(&options).await?;
+    let result = match &loaded {
+        Loaded::Created => steps.said("created", "would be created").to_owned(),
+        Loaded::AlreadyThere => THERE.to_owned(),
+        Loaded::Updated { added } => {
+            format!(
+                "{} {}",
+                steps.said("added", "would add"),
+                added.join(" and ")
+            )
+        }
     };
+    let changed = !matches!(loaded, Loaded::AlreadyThere);
     steps.done("table", changed, format!("{} {result}", table.name()));
+    Ok(!(steps.dry_run && matches!(loaded, Loaded::Created)))
+}
+
+async fn set_up_conversations(
+    steps: &mut Steps<'_>,
+    database: &Database,
+    table: &Table,
+    has_both: bool,
+) -> anyhow::Result<()> {
     for conversation in seed::built_in()? {
         let handles: Vec<&str> = conversation.users.iter().map(String::as_str).collect();
+        if !has_both {
+            let result = format!("{}: would be seeded", handles.join(" and "));
+            steps.done("conversation", true, result);
+            continue;
+        }
         let people = database.people_by_handles(&handles).await?;
         let people = people
             .try_into()
@@ -199,7 +294,7 @@ async fn set_up_messages(
             ending_at: now,
             now,
             refresh: false,
-            dry_run: false,
+            dry_run: steps.dry_run,
             max_capacity: None,
         };
         let seeded = table
@@ -207,8 +302,12 @@ async fn set_up_messages(
             .await?;
         let between = format!("{} and {}", seeded.users[0], seeded.users[1]);
         let result = match seeded.state {
-            SeedState::AlreadyThere => format!("{between}: already there"),
-            _ => format!("{between}: wrote {}", counted(seeded.written, "item")),
+            SeedState::AlreadyThere => format!("{between}: {THERE}"),
+            _ => format!(
+                "{between}: {} {}",
+                steps.said("wrote", "would write"),
+                counted(seeded.written, "item")
+            ),
         };
         let changed = seeded.state != SeedState::AlreadyThere;
         steps.done("conversation", changed, result);

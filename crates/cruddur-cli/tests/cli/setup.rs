@@ -47,6 +47,31 @@ fn a_second_setup_changes_nothing() {
 }
 
 #[test]
+fn a_dry_run_says_what_is_missing_and_creates_nothing() {
+    let environment = TestEnvironment::new();
+    let dry = || environment.run(&["setup", "--dry-run"]).exits(0);
+    let nothing = dry();
+    environment.run(&["db", "create"]).exits(0);
+    let database = dry();
+    environment.run(&["db", "schema-load"]).exits(0);
+    let schema = dry();
+    environment.run(&["db", "seed"]).exits(0);
+    let users = dry();
+    environment.run(&["ddb", "schema-load"]).exits(0);
+    let table = dry();
+    let first = environment.run(&["setup", "-q", "-o", "json"]).exits(0);
+    let steps = first.json()["steps"].clone();
+    let changed = |step: usize| steps[step]["changed"].as_bool().unwrap();
+    // What the dry runs foretold was still to be done.
+    assert!(!changed(0) && !changed(1) && !changed(2) && !changed(4) && changed(5));
+    let everything = dry();
+    assert_runs!(
+        "setup_dry_run",
+        [nothing, database, schema, users, table, everything]
+    );
+}
+
+#[test]
 fn ten_setups_at_once_make_one_of_everything() {
     let environment = TestEnvironment::new();
     let runs: Vec<_> = std::thread::scope(|scope| {

@@ -27,8 +27,16 @@ fn from_up_to_down() {
     assert_eq!(absent["state"], "absent");
     folder.run(&["local", "exec", "--", "true"]).exits(4);
     folder.run(&["local", "down"]).exits(0);
+    let plan = ["setup", "--local", "--dry-run", "-o", "json"];
+    let would = folder.run(&plan).exits(0).json();
+    assert_eq!(would[0]["step"], "local stack");
+    assert_eq!(would.as_array().unwrap().len(), 1);
 
     folder.up();
+    let would = folder.run(&plan).exits(0).json();
+    let steps = would.as_array().unwrap();
+    assert_eq!(steps.len(), 6);
+    assert!(steps.iter().all(|step| step["changed"] == true), "{would}");
     let again = folder.run(&["local", "up", "--detach"]).exits(0);
     assert!(again.stderr.contains("already running"), "{again}");
     let again = folder.run(&["local", "up"]).exits(0);
