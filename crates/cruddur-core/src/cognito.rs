@@ -13,7 +13,7 @@ use futures_util::future;
 use crate::aws::{self, Aside, Connection, List, ServerClock};
 use crate::target::Target;
 use crate::{Error, Result, Service};
-pub use user::PoolUser;
+pub use user::{Account, PoolUser};
 
 /// The most that Cognito hands out at a time.
 const PAGE: i32 = 60;
@@ -122,6 +122,21 @@ impl Pool {
         let mut all = Vec::new();
         self.for_each_page(|users| {
             all.extend(users);
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(all)
+    }
+
+    /// What tells every user from the others, in less memory than the users.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::users`].
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        let mut all = Vec::new();
+        self.for_each_page(|users| {
+            all.extend(users.into_iter().map(Account::from));
             Ok::<_, Error>(())
         })
         .await?;

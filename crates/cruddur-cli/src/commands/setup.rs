@@ -224,8 +224,10 @@ async fn set_up_cognito_ids(
         return Ok(());
     }
     let pool = Pool::connect(&steps.context.target).await?;
-    let users = pool.users().await?;
-    let matched = database.update_cognito_ids(&users, steps.dry_run).await?;
+    let matched = database.match_cognito_ids(pool.accounts()).await?;
+    if !steps.dry_run {
+        database.set_cognito_ids(&matched).await?;
+    }
     let count = |outcome| {
         matched
             .iter()

@@ -26,6 +26,27 @@ pub struct PoolUser {
     pub created: Option<DateTime<Utc>>,
 }
 
+/// What a user of a pool can be told by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// `preferred_username`, which is the handle in Cruddur.
+    pub handle: Option<String>,
+    /// The id that tokens carry.
+    pub sub: Option<String>,
+    /// What the pool itself calls the user.
+    pub username: String,
+}
+
+impl From<PoolUser> for Account {
+    fn from(user: PoolUser) -> Account {
+        Account {
+            handle: user.handle,
+            sub: user.sub,
+            username: user.username,
+        }
+    }
+}
+
 /// Reads the list of an answer, which is of AWS's `UserType`s.
 ///
 /// # Errors

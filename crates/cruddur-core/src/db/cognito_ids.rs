@@ -1,17 +1,19 @@
 //! Which user of the pool is which user here: a handle is the same as a
 //! `preferred_username`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
 
+use futures_util::future;
+use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, Row};
 use serde::Serialize;
 
 use super::client::{Database, Problem};
 use super::marker;
 use crate::Result;
-use crate::cognito::PoolUser;
+use crate::cognito::Account;
 
 /// What became of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,130 +52,141 @@ pub struct Matched {
 }
 
 impl Database {
-    /// Gives each user the id of the pool's user with the same handle, all by
-    /// one statement; `dry_run` only says what it would do.
+    /// Finds out who of the pool is who here, and whose id here is another. The
+    /// users here are read while those of the `pool` are on their way, and nothing
+    /// is written.
     ///
     /// The result has an entry for each user of the pool and each user here,
     /// by handle.
     ///
     /// # Errors
     ///
-    /// Those of connecting; [`crate::Error::SchemaNotLoaded`];
-    /// [`crate::Error::Refused`] for production's database without `--prod`.
-    pub async fn update_cognito_ids(
+    /// Those of `pool` and of connecting; [`crate::Error::SchemaNotLoaded`].
+    pub async fn match_cognito_ids(
         &self,
-        pool_users: &[PoolUser],
-        dry_run: bool,
-    ) -> Result<Vec<Matched>> {
-        let pool = Pool::sort(pool_users);
-        let database = self.clone();
+        pool: impl Future<Output = Result<Vec<Account>>>,
+    ) -> Result<Arc<[Matched]>> {
+        let here = self.with(|client| {
+            let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
+            let no_parameters = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
+            let rows = client.query_typed_raw(query, no_parameters)?;
+            let users = rows.map(|row| {
+                Ok(User {
+                    handle: row.get("handle"),
+                    username: None,
+                    id: row.get("id"),
+                })
+            });
+            Ok(users.collect::<Vec<User>>()?)
+        });
+        let (pool, mut users) = future::try_join(pool, here).await?;
+        users.extend(pool.into_iter().map(|account| User {
+            handle: account.handle,
+            username: Some(account.username),
+            id: account.sub,
+        }));
+        Ok(compare(users).into())
+    }
+
+    /// Gives each user whose outcome is [`Outcome::Changed`] the pool's id, all by
+    /// one statement. One that has it by now is left alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of connecting; [`crate::Error::Refused`] for production's database
+    /// without `--prod`.
+    pub async fn set_cognito_ids(&self, matched: &Arc<[Matched]>) -> Result<()> {
+        let (database, matched) = (self.clone(), Arc::clone(matched));
         self.with_retries(move |client| {
-            if !dry_run {
-                marker::guard(client, &database)?;
-            }
-            let mut matched = update(client, &pool, !dry_run)?;
-            matched.extend(pool.others.iter().cloned());
-            matched.sort_by(|a, b| place(a).cmp(&place(b)));
-            Ok(matched)
+            marker::guard(client, &database)?;
+            set(client, &matched)
         })
         .await
     }
 }
 
-/// The pool's users, sorted by whether one can tell who they are.
-struct Pool {
-    handles: Vec<String>,
-    subs: Vec<String>,
-    /// Handles that the pool has, but not in a way that gives an id.
-    unusable: BTreeSet<String>,
-    others: Vec<Matched>,
+/// A user here, or of the pool.
+struct User {
+    handle: Option<String>,
+    /// What the pool calls its user; none here.
+    username: Option<String>,
+    /// The pool's id, or what is known of it here.
+    id: Option<String>,
 }
 
-impl Pool {
-    fn sort(users: &[PoolUser]) -> Pool {
-        let mut by_handle: BTreeMap<&str, Vec<&PoolUser>> = BTreeMap::new();
-        let mut pool = Pool {
-            handles: Vec::new(),
-            subs: Vec::new(),
-            unusable: BTreeSet::new(),
-            others: Vec::new(),
-        };
-        for user in users {
-            match user.handle.as_deref() {
-                Some(handle) => by_handle.entry(handle).or_default().push(user),
-                None => pool.others.push(other(user, Outcome::NoHandleThere)),
-            }
-        }
-        for (handle, users) in by_handle {
-            match users.as_slice() {
-                [PoolUser { sub: Some(sub), .. }] => {
-                    pool.handles.push(handle.to_owned());
-                    pool.subs.push(sub.clone());
-                }
-                several => {
-                    pool.unusable.insert(handle.to_owned());
-                    let outcome = match several {
-                        [_] => Outcome::NoIdThere,
-                        _ => Outcome::Ambiguous,
-                    };
-                    let several = several.iter().map(|user| other(user, outcome));
-                    pool.others.extend(several);
-                }
-            }
-        }
-        pool
-    }
-
-    /// What a row of the database says; nothing of a user here whom the pool has
-    /// among the others.
-    fn matched(&self, row: &Row) -> Option<Matched> {
-        let handle: Option<String> = row.get("handle");
-        let before: Option<String> = row.get("before");
-        let after: Option<String> = row.get("after");
-        let outcome = match (row.get("here"), &after) {
-            (false, _) => Outcome::NoSuchHandleHere,
-            (true, None) if handle.as_ref().is_some_and(|h| self.unusable.contains(h)) => {
-                return None;
-            }
-            (true, None) => Outcome::NoSuchHandleThere,
-            (true, Some(_)) if before == after => Outcome::Unchanged,
-            (true, Some(_)) => Outcome::Changed,
-        };
-        Some(Matched {
-            handle,
+impl User {
+    fn here(&mut self, outcome: Outcome, after: Option<String>) -> Matched {
+        Matched {
+            handle: self.handle.take(),
             outcome,
-            before,
+            before: self.id.take(),
             after,
             username: None,
-        })
+        }
+    }
+
+    fn there(&mut self, outcome: Outcome) -> Matched {
+        Matched {
+            handle: self.handle.take(),
+            outcome,
+            before: None,
+            after: self.id.take(),
+            username: self.username.take(),
+        }
     }
 }
 
-/// By handle, and those without one last.
-fn place(matched: &Matched) -> impl Ord + '_ {
-    let handle = matched.handle.as_deref();
-    (handle.is_none(), handle, matched.username.as_deref())
-}
-
-fn other(user: &PoolUser, outcome: Outcome) -> Matched {
-    Matched {
-        handle: user.handle.clone(),
-        outcome,
-        before: None,
-        after: user.sub.clone(),
-        username: Some(user.username.clone()),
+/// What there is to say of each, by handle, and of those without one last.
+fn compare(mut users: Vec<User>) -> Vec<Matched> {
+    fn place(user: &User) -> impl Ord {
+        let handle = user.handle.as_deref();
+        (handle.is_none(), handle, user.username.as_deref())
     }
+    users.sort_by(|a, b| place(a).cmp(&place(b)));
+    let mut matched = Vec::with_capacity(users.len());
+    for same in users.chunk_by_mut(|a, b| a.handle == b.handle) {
+        let has_handle = same[0].handle.is_some();
+        // Those here come first.
+        let (here, there) = same.split_at_mut(same.partition_point(|u| u.username.is_none()));
+        match there {
+            _ if there.is_empty() || !has_handle => {
+                let unknown = |user: &mut User| user.here(Outcome::NoSuchHandleThere, None);
+                matched.extend(here.iter_mut().map(unknown));
+                let nobody = |user: &mut User| user.there(Outcome::NoHandleThere);
+                matched.extend(there.iter_mut().map(nobody));
+            }
+            [user] if user.id.is_none() => matched.push(user.there(Outcome::NoIdThere)),
+            [user] if here.is_empty() => matched.push(Matched {
+                username: None,
+                ..user.there(Outcome::NoSuchHandleHere)
+            }),
+            [user] => matched.extend(here.iter_mut().map(|one| {
+                let outcome = match one.id == user.id {
+                    true => Outcome::Unchanged,
+                    false => Outcome::Changed,
+                };
+                one.here(outcome, user.id.clone())
+            })),
+            several => {
+                let ambiguous = |user: &mut User| user.there(Outcome::Ambiguous);
+                matched.extend(several.iter_mut().map(ambiguous));
+            }
+        }
+    }
+    matched
 }
 
-fn update(client: &mut Client, pool: &Pool, write: bool) -> Result<Vec<Matched>, Problem> {
-    let query = include_str!("../../../../sql/users/update_cognito_user_ids.sql");
-    // With the types given, the whole is one trip to the server and one
-    // transaction of its own.
-    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
-        (&pool.handles, Type::TEXT_ARRAY),
-        (&pool.subs, Type::TEXT_ARRAY),
-        (&write, Type::BOOL),
-    ];
-    let rows = client.query_typed_raw(query, parameters)?;
-    Ok(rows.filter_map(|row| Ok(pool.matched(&row))).collect()?)
+fn set(client: &mut Client, matched: &[Matched]) -> Result<(), Problem> {
+    let changed = matched.iter().filter(|m| m.outcome == Outcome::Changed);
+    let (handles, subs): (Vec<&str>, Vec<&str>) = changed
+        .filter_map(|m| m.handle.as_deref().zip(m.after.as_deref()))
+        .unzip();
+    if handles.is_empty() {
+        return Ok(());
+    }
+    let statement = include_str!("../../../../sql/users/set_cognito_user_ids.sql");
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&handles, Type::TEXT_ARRAY), (&subs, Type::TEXT_ARRAY)];
+    client.execute_typed(statement, &parameters)?;
+    Ok(())
 }

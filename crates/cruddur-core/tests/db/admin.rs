@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use cruddur_core::Error;
 use cruddur_core::db::script::Script;
 use cruddur_core::db::{ConnectionUrl, Database};
@@ -120,7 +122,7 @@ async fn what_is_marked_as_production_is_not_touched_without_asking_for_it() {
             .unwrap_err(),
     );
     refused(database.load_seed(Script::seed(), false).await.unwrap_err());
-    refused(database.update_cognito_ids(&[], false).await.unwrap_err());
+    refused(database.set_cognito_ids(&Arc::default()).await.unwrap_err());
     refused(database.0.drop(true).await.unwrap_err());
     assert!(production.exists().await.unwrap());
     assert_eq!(production.contents().await.unwrap().users, Some(0));

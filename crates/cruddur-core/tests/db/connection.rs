@@ -7,6 +7,7 @@ use cruddur_core::Error;
 use cruddur_core::db::script::Script;
 use cruddur_core::db::users::Who;
 use cruddur_core::db::{ConnectionUrl, Database};
+use futures_util::future;
 
 use crate::postgres::{absent, empty, engines, server, sql};
 
@@ -183,7 +184,8 @@ async fn no_statement_outlives_its_query() {
     database.load_schema(Script::schema(), false).await.unwrap();
     database.load_seed(Script::seed(), false).await.unwrap();
     database.add_user("new", "New", "", "an id").await.unwrap();
-    database.update_cognito_ids(&[], true).await.unwrap();
+    let matched = database.match_cognito_ids(future::ok(Vec::new())).await;
+    database.set_cognito_ids(&matched.unwrap()).await.unwrap();
     database.users(Some("bayko")).await.unwrap();
     database.users(Some("nobody")).await.unwrap_err();
     database.person_by_handle("bayko").await.unwrap();

@@ -1,10 +1,12 @@
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use cruddur_core::Error;
-use cruddur_core::cognito::PoolUser;
-use cruddur_core::db::cognito_ids::Outcome;
+use cruddur_core::cognito::Account;
+use cruddur_core::db::Database;
+use cruddur_core::db::cognito_ids::{Matched, Outcome};
 use cruddur_core::db::script::Script;
 use cruddur_core::db::users::Who;
+use futures_util::future;
 
 use crate::postgres::{TestDatabase, empty, sql};
 
@@ -15,15 +17,11 @@ async fn seeded() -> TestDatabase {
     database
 }
 
-fn pool_user(handle: Option<&str>, sub: &str) -> PoolUser {
-    PoolUser {
+fn pool_user(handle: Option<&str>, sub: &str) -> Account {
+    Account {
         handle: handle.map(str::to_owned),
         sub: Some(sub.to_owned()),
-        email: None,
         username: format!("name of {sub}"),
-        status: None,
-        enabled: true,
-        created: None,
     }
 }
 
@@ -128,6 +126,17 @@ async fn sender_and_receiver_are_found_each_by_their_own_key() {
     }
 }
 
+async fn matched(database: &Database, pool: Vec<Account>) -> Arc<[Matched]> {
+    let matched = database.match_cognito_ids(future::ok(pool)).await;
+    matched.unwrap()
+}
+
+async fn updated(database: &Database, pool: Vec<Account>) -> Arc<[Matched]> {
+    let matched = matched(database, pool).await;
+    database.set_cognito_ids(&matched).await.unwrap();
+    matched
+}
+
 #[tokio::test]
 async fn every_user_of_pool_and_database_has_a_result() {
     let database = seeded().await;
@@ -142,7 +151,7 @@ async fn every_user_of_pool_and_database_has_a_result() {
          values ('', 'double', '', 'MOCK'), ('', 'it''s 100% 🌊', '', 'MOCK')",
     )
     .await;
-    let pool = [
+    let pool = vec![
         pool_user(Some("andrewbrown"), "sub-a"),
         pool_user(Some("bayko"), "sub-b"),
         pool_user(Some("kosh"), "sub-k"),
@@ -150,7 +159,7 @@ async fn every_user_of_pool_and_database_has_a_result() {
         pool_user(Some("double"), "sub-1"),
         pool_user(Some("double"), "sub-2"),
         pool_user(Some("it's 100% 🌊"), "sub-i"),
-        PoolUser {
+        Account {
             sub: None,
             ..pool_user(Some("londo"), "")
         },
@@ -167,9 +176,9 @@ async fn every_user_of_pool_and_database_has_a_result() {
     ];
     let ids = "select cognito_user_id from users order by handle";
     let before = sql(&database, ids).await;
-    let dry = database.update_cognito_ids(&pool, true).await.unwrap();
+    let dry = matched(&database, pool.clone()).await;
     assert_eq!(sql(&database, ids).await, before);
-    let written = database.update_cognito_ids(&pool, false).await.unwrap();
+    let written = updated(&database, pool.clone()).await;
     assert_eq!(dry, written);
     let found: Vec<_> = written
         .iter()
@@ -181,9 +190,9 @@ async fn every_user_of_pool_and_database_has_a_result() {
         ["sub-a", "sub-b", "MOCK", "sub-i", "MOCK"]
     );
 
-    let again = database.update_cognito_ids(&pool, false).await.unwrap();
+    let again = updated(&database, pool).await;
     assert!(again.iter().all(|m| m.outcome != Outcome::Changed));
-    let none = database.update_cognito_ids(&[], false).await.unwrap();
+    let none = updated(&database, Vec::new()).await;
     assert!(none.iter().all(|m| m.outcome == Outcome::NoSuchHandleThere));
     assert_eq!(none.len(), 5);
 }
@@ -224,8 +233,8 @@ async fn rows_that_lack_something_are_read_like_others() {
         .await;
     assert_eq!(people.unwrap().0, bayko);
 
-    let pool = [pool_user(Some("bayko"), "sub-b")];
-    let written = database.update_cognito_ids(&pool, false).await.unwrap();
+    let pool = vec![pool_user(Some("bayko"), "sub-b")];
+    let written = updated(&database, pool).await;
     let found: Vec<_> = written
         .iter()
         .map(|m| (m.handle.as_deref(), m.outcome))
@@ -241,7 +250,7 @@ async fn rows_that_lack_something_are_read_like_others() {
 }
 
 #[tokio::test]
-async fn ten_thousand_users_are_one_statement() {
+async fn ten_thousand_users_get_their_ids() {
     let database = seeded().await;
     sql(
         &database,
@@ -249,16 +258,10 @@ async fn ten_thousand_users_are_one_statement() {
          select '', 'user' || n, '', 'MOCK' from generate_series(1, 10000) as n",
     )
     .await;
-    let pool: Vec<PoolUser> = (1..=10_000)
+    let pool: Vec<Account> = (1..=10_000)
         .map(|n| pool_user(Some(&format!("user{n}")), &format!("sub-{n}")))
         .collect();
-    let begun = Instant::now();
-    let changed = database.update_cognito_ids(&pool, false).await.unwrap();
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begun.elapsed()
-    );
+    let changed = updated(&database, pool).await;
     let count = |outcome| changed.iter().filter(|m| m.outcome == outcome).count();
     assert_eq!(count(Outcome::Changed), 10_000);
     assert_eq!(count(Outcome::NoSuchHandleThere), 3);
@@ -281,11 +284,12 @@ async fn ten_updates_at_once_all_end_well() {
         let database = database.0.clone();
         runs.push(tokio::spawn(async move {
             // Each in another order and with other ids, so that rows are locked crosswise.
-            let mut pool: Vec<PoolUser> = (1..=500)
+            let mut pool: Vec<Account> = (1..=500)
                 .map(|n| pool_user(Some(&format!("user{n}")), &format!("{run}-{n}")))
                 .collect();
             pool.rotate_left(run * 50);
-            database.update_cognito_ids(&pool, false).await.map(drop)
+            let matched = database.match_cognito_ids(future::ok(pool)).await?;
+            database.set_cognito_ids(&matched).await
         }));
     }
     for run in runs {

@@ -1,4 +1,5 @@
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -93,7 +94,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
         None => {
             let skipped = "skipped: AWS_COGNITO_USER_POOL_ID is not set";
             steps.done("update-cognito-user-ids", skipped);
-            Vec::new()
+            Arc::default()
         }
     };
     context.ui.list(&steps.done, |out| {
@@ -102,9 +103,11 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     update_cognito_user_ids::check(&matched)
 }
 
-async fn update(context: &Context, database: &Database) -> anyhow::Result<Vec<Matched>> {
-    let users = Pool::connect(&context.target).await?.users().await?;
-    Ok(database.update_cognito_ids(&users, false).await?)
+async fn update(context: &Context, database: &Database) -> anyhow::Result<Arc<[Matched]>> {
+    let pool = Pool::connect(&context.target).await?;
+    let matched = database.match_cognito_ids(pool.accounts()).await?;
+    database.set_cognito_ids(&matched).await?;
+    Ok(matched)
 }
 
 /// What would be done; nothing can be tried out after a drop that is not one.

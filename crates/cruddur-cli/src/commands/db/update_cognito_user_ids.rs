@@ -26,13 +26,12 @@ pub struct UpdateArgs {
 pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
     let pool = Pool::connect(&context.target).await?;
-    let users = pool.users().await?;
+    let matched = database.match_cognito_ids(pool.accounts()).await?;
     let dry_run = args.dry.dry_run;
-    if context.target.production && !dry_run {
-        let planned = database.update_cognito_ids(&users, true).await?;
-        confirm(context, &args.confirmation, &database, &planned).await?;
+    if !dry_run {
+        confirm(context, &args.confirmation, &database, &matched).await?;
+        database.set_cognito_ids(&matched).await?;
     }
-    let matched = database.update_cognito_ids(&users, dry_run).await?;
     show(context, &matched, dry_run)?;
     context.ui.status(format_args!(
         "{} and user pool {}: {}",
@@ -48,9 +47,12 @@ async fn confirm(
     context: &Context,
     confirmation: &Confirmation,
     database: &Database,
-    planned: &[Matched],
+    matched: &[Matched],
 ) -> anyhow::Result<()> {
-    let overwritten = planned
+    if !context.target.production {
+        return Ok(());
+    }
+    let overwritten = matched
         .iter()
         .filter(|m| m.outcome == Outcome::Changed && m.before.as_deref() != Some(PLACEHOLDER))
         .count();

@@ -1,5 +1,7 @@
 //! Cognito, and whether its users and the database's are the same.
 
+use std::sync::Arc;
+
 use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::{Matched, Outcome};
@@ -109,9 +111,8 @@ pub async fn check_users(checks: &mut Checks, found: Found, database: Option<Dat
     }
 }
 
-async fn compare(pool: &Pool, database: &Database) -> Result<Vec<Matched>> {
-    let users = pool.users().await?;
-    database.update_cognito_ids(&users, true).await
+async fn compare(pool: &Pool, database: &Database) -> Result<Arc<[Matched]>> {
+    database.match_cognito_ids(pool.accounts()).await
 }
 
 fn matching(checks: &mut Checks, name: &'static str, users: &[Matched]) {

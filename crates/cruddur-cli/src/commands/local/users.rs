@@ -96,9 +96,8 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
     };
     added.added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
     if here.is_some_and(|user| user.cognito_user_id != sub) {
-        database
-            .update_cognito_ids(&pool.users().await?, false)
-            .await?;
+        let matched = database.match_cognito_ids(pool.accounts()).await?;
+        database.set_cognito_ids(&matched).await?;
     }
     added.cognito_user_id = Some(sub);
     tell(context, &added)
