@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::args::{Color, Global, Output};
 
@@ -225,6 +227,20 @@ impl Write for Results {
 fn unwritten(error: io::Error) -> io::Error {
     let sentence = format!("the result cannot be written: {error}");
     io::Error::new(error.kind(), sentence)
+}
+
+/// Waits until nobody reads stdout any more, as of a pipe to a program that has
+/// ended. For whoever may have nothing to print for long, and so would not learn it.
+pub async fn unread() {
+    // SAFETY: stdout stays what it is for as long as the process runs.
+    let registered = unsafe { AsyncFd::register_with_interest(io::stdout(), Interest::ERROR) };
+    if let Ok(stdout) = registered
+        && stdout.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    // A file has no reader.
+    std::future::pending().await
 }
 
 /// Writes a table without the spaces that pad its right edge.

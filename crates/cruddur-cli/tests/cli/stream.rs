@@ -138,14 +138,33 @@ fn draining_replaying_and_tailing() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let records: Vec<serde_json::Value> = BufReader::new(tail.stdout.take().unwrap())
-        .lines()
+    // Open until it is interrupted, since it ends with its reader.
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let records: Vec<serde_json::Value> = lines
+        .by_ref()
         .take(9)
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .collect();
     assert_eq!(interrupt(tail), Some(130));
     assert_eq!(records[3]["new_image"]["message"], "second");
     assert_eq!(records.iter().filter(|r| r["event"] == "REMOVE").count(), 2);
+}
+
+/// `tail | head -1`, where nothing more comes.
+#[test]
+fn tailing_ends_with_its_reader() {
+    let (environment, table) = runtime().block_on(with_table());
+    runtime().block_on(begin(&table, ["andrewbrown", "bayko"], "first"));
+    let mut tail = environment
+        .command(&["ddb", "stream", "tail", "--from-start", "-o", "jsonl"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut reader = BufReader::new(tail.stdout.take().unwrap());
+    reader.read_line(&mut String::new()).unwrap();
+    drop(reader);
+    assert_eq!(support::status(&mut tail).code(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use cruddur_local::Service;
 
 use super::stack_dir;
 use crate::context::Context;
+use crate::ui::unread;
 
 /// How often a log is looked at again.
 pub const PAUSE: Duration = Duration::from_millis(200);
@@ -47,6 +49,7 @@ pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode
     };
     let mut logs: Vec<Log> = paths.into_iter().map(Log::new).collect();
     let mut out = context.ui.out();
+    let mut unread = pin!(unread());
     loop {
         for log in &mut logs {
             out.write_all(&log.read_on()?)?;
@@ -55,7 +58,10 @@ pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode
         if !args.follow {
             return Ok(ExitCode::SUCCESS);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = &mut unread => return Ok(ExitCode::SUCCESS),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod killed;
 mod maintenance;
 mod stream;
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Output};
@@ -75,6 +75,16 @@ fn from_up_to_down() {
     );
     let log = folder.run(&["local", "logs", "postgres"]).exits(0);
     assert!(log.stdout.contains("ready to accept connections"), "{log}");
+    // `| head -1` of a log to which nothing is added.
+    let mut follower = piped(
+        folder
+            .environment
+            .command(&["local", "logs", "postgres", "-f"]),
+    );
+    let mut reader = BufReader::new(follower.stdout.take().unwrap());
+    reader.read_line(&mut String::new()).unwrap();
+    drop(reader);
+    assert_eq!(support::status(&mut follower).code(), Some(0));
     folder.run(&["db", "create"]).exits(0);
 
     folder.run(&["local", "down"]).exits(0);

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::args::Output;
 use crate::context::Context;
 use crate::times::TimeArgs;
-use crate::ui::{Out, Ui, printable};
+use crate::ui::{Out, Ui, printable, unread};
 
 #[derive(Debug, Args)]
 pub struct TailArgs {
@@ -46,8 +46,7 @@ pub async fn tail(context: &Context, args: &TailArgs) -> anyhow::Result<()> {
         table.name(),
         streams.at()
     ));
-    let never = std::future::pending();
-    let result = cruddur_core::stream::tail(&table, &streams, start, &mut sink, never).await;
+    let result = cruddur_core::stream::tail(&table, &streams, start, &mut sink, unread()).await;
     match sink.failed {
         Some(error) => Err(error.into()),
         None => Ok(result?),
