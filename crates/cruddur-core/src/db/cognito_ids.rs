@@ -2,11 +2,11 @@
 //! `preferred_username`.
 
 use std::future::Future;
+use std::iter;
 use std::sync::Arc;
 
 use futures_util::future;
 use postgres::Client;
-use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{ToSql, Type};
 use serde::Serialize;
 
@@ -68,16 +68,15 @@ impl Database {
     ) -> Result<Arc<[Matched]>> {
         let here = self.with(|client| {
             let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
-            let no_parameters = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
-            let rows = client.query_typed_raw(query, no_parameters)?;
-            let users = rows.map(|row| {
-                Ok(User {
-                    handle: row.get("handle"),
-                    username: None,
-                    id: row.get("id"),
-                })
+            let row = client.query_typed_one(query, &[])?;
+            let handles: Vec<Option<String>> = row.get("handles");
+            let ids: Vec<Option<String>> = row.get("ids");
+            let users = handles.into_iter().zip(ids).map(|(handle, id)| User {
+                handle,
+                username: None,
+                id,
             });
-            Ok(users.collect::<Vec<User>>()?)
+            Ok(users.collect::<Vec<User>>())
         });
         let (pool, mut users) = future::try_join(pool, here).await?;
         users.extend(pool.into_iter().map(|account| User {
@@ -160,13 +159,16 @@ fn compare(mut users: Vec<User>) -> Vec<Matched> {
                 username: None,
                 ..user.there(Outcome::NoSuchHandleHere)
             }),
-            [user] => matched.extend(here.iter_mut().map(|one| {
-                let outcome = match one.id == user.id {
-                    true => Outcome::Unchanged,
-                    false => Outcome::Changed,
-                };
-                one.here(outcome, user.id.clone())
-            })),
+            [user] => {
+                let ids = iter::repeat_n(user.id.take(), here.len());
+                matched.extend(here.iter_mut().zip(ids).map(|(one, id)| {
+                    let outcome = match one.id == id {
+                        true => Outcome::Unchanged,
+                        false => Outcome::Changed,
+                    };
+                    one.here(outcome, id)
+                }));
+            }
             several => {
                 let ambiguous = |user: &mut User| user.there(Outcome::Ambiguous);
                 matched.extend(several.iter_mut().map(ambiguous));
