@@ -97,6 +97,7 @@ def scan_dynamodb_local(setting):
         setting.limit(server, "scan", 4, table, PAGE_ITEMS),
         setting.peer("boto3", server, "scan.py", table, output=output, runs=1),
         setting.aws(server, *words, output=output, runs=1),
+        rounds=3 * setting.rounds,
     )
     note = f"the limit client reads four segments in pages of {PAGE_ITEMS:,} items."
     work = f"ddb scan of {count:,} items, {server.name}"
@@ -134,7 +135,8 @@ def seed(setting):
         ours = setting.cruddur(server, "ddb", "seed", file, "--table", table, prepare=empty)
         ours.run(setting.tools.spawn)
         calls = setting.write("calls", items.put_calls(table, scanned(setting, server, table)))
-        figures = setting.in_turn(ours, setting.replay(server, calls, prepare=empty))
+        limit = setting.replay(server, calls, prepare=empty)
+        figures = setting.in_turn(ours, limit, rounds=3 * setting.rounds)
         work = f"ddb seed of {count:,} messages, {server.name}"
         yield Result(work, figures, [share_of(*figures)])
         setting.drop(server, table)
@@ -179,7 +181,7 @@ def cognito_ids(setting):
             "row by row", server, "cognito_ids.py", few, prepare=reset, seconds=row_by_row, runs=1
         ),
         # A difference is as noisy as both that it is taken of.
-        rounds=2 * setting.rounds,
+        rounds=4 * setting.rounds,
     )
     ours = difference("cruddur", whole, listed)
     claims = [times_faster(ours, rows, 100), times_slower(ours, bare, 1.2)]
@@ -211,7 +213,7 @@ def list_users(setting):
             "AWS_COGNITO_USER_POOL_ID": pool,
         }
         moto = Server("moto", embedded.url, {**embedded.env, **variables})
-        yield listed(setting, moto, count, rounds=3 * setting.rounds)
+        yield listed(setting, moto, count, rounds=5 * setting.rounds)
 
 
 def listed(setting, server, count, rounds):
