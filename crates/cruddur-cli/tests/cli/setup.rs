@@ -72,6 +72,26 @@ fn a_dry_run_says_what_is_missing_and_creates_nothing() {
 }
 
 #[test]
+fn a_dry_run_takes_no_ids_of_the_pool() {
+    let (environment, pool) = with_pool();
+    add_user(&environment, &pool, "bayko", Some("bayko"));
+    environment.run(&["db", "create"]).exits(0);
+    environment.run(&["db", "schema-load"]).exits(0);
+    environment.run(&["db", "seed"]).exits(0);
+    // A second one finds what the first one found.
+    for _ in 0..2 {
+        let run = environment.run(&["setup", "--dry-run", "-o", "json"]);
+        let steps = run.exits(0).json();
+        assert_eq!(steps[3]["step"], "Cognito ids");
+        let result = steps[3]["result"].as_str().unwrap();
+        assert!(
+            result.starts_with("1 would change, 0 unchanged"),
+            "{result}"
+        );
+    }
+}
+
+#[test]
 fn ten_setups_at_once_make_one_of_everything() {
     let environment = TestEnvironment::new();
     let runs: Vec<_> = std::thread::scope(|scope| {

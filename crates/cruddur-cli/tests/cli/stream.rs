@@ -1,10 +1,7 @@
 //! Messages and the stream, through the binary.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Stdio};
 
 use chrono::{DateTime, Utc};
 use cruddur_core::ddb::Table;
@@ -59,7 +56,7 @@ pub async fn begin(table: &Table, names: [&str; 2], text: &str) -> NewGroup {
 }
 
 /// Time and text of each item that both participants have of a group.
-async fn items(table: &Table, group: &NewGroup) -> Vec<(String, String)> {
+pub async fn items(table: &Table, group: &NewGroup) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for item in &group.groups {
         let window = Window {
@@ -97,13 +94,7 @@ fn draining_replaying_and_tailing() {
         (&totals["records"], &totals["moved"], &totals["dry_run"]),
         (&json!(5), &json!(1), &json!(true))
     );
-    let mut follower = environment
-        .command(&["ddb", "stream", "apply", "--dry-run"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let (follower, mut lines) = watched(&environment, &["apply", "--dry-run"]);
     let expected = format!("would move {uuid} to {}", to_key(third.created_at));
     assert_eq!(lines.next().unwrap().unwrap(), expected);
     assert_eq!(interrupt(follower), Some(130));
@@ -132,14 +123,8 @@ fn draining_replaying_and_tailing() {
         (Some(9), Some(0))
     );
 
-    let mut tail = environment
-        .command(&["ddb", "stream", "tail", "--from-start", "-o", "jsonl"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
     // Open until it is interrupted, since it ends with its reader.
-    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let (tail, mut lines) = watched(&environment, &["tail", "--from-start", "-o", "jsonl"]);
     let records: Vec<serde_json::Value> = lines
         .by_ref()
         .take(9)
@@ -155,15 +140,9 @@ fn draining_replaying_and_tailing() {
 fn tailing_ends_with_its_reader() {
     let (environment, table) = runtime().block_on(with_table());
     runtime().block_on(begin(&table, ["andrewbrown", "bayko"], "first"));
-    let mut tail = environment
-        .command(&["ddb", "stream", "tail", "--from-start", "-o", "jsonl"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut reader = BufReader::new(tail.stdout.take().unwrap());
-    reader.read_line(&mut String::new()).unwrap();
-    drop(reader);
+    let (mut tail, mut lines) = watched(&environment, &["tail", "--from-start"]);
+    lines.next().unwrap().unwrap();
+    drop(lines);
     assert_eq!(support::status(&mut tail).code(), Some(0));
 }
 
@@ -302,108 +281,24 @@ fn a_table_that_cannot_be_followed() {
     }
 }
 
+/// A `ddb stream` command that runs on, and the lines that it prints.
+fn watched(
+    environment: &TestEnvironment,
+    words: &[&str],
+) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut child = environment
+        .command(&[&["ddb", "stream"], words].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
 /// Ctrl-C, and the status it ends with.
-fn interrupt(mut child: Child) -> Option<i32> {
+pub fn interrupt(mut child: Child) -> Option<i32> {
     // SAFETY: the child has not been waited for, so the id is still its own.
     unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) };
     support::status(&mut child).code()
-}
-
-/// How many messages, in how many groups. The issue's figures are
-/// `CRUDDUR_TEST_MESSAGES=10000 CRUDDUR_TEST_GROUPS=100`.
-fn size(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |value| value.parse().unwrap())
-}
-
-#[test]
-fn two_followers_one_of_which_is_killed_every_second_leave_every_group_right() {
-    let messages = size("CRUDDUR_TEST_MESSAGES", 300);
-    let groups = size("CRUDDUR_TEST_GROUPS", 10);
-    let (environment, table) = runtime().block_on(with_table());
-    let begun: Vec<NewGroup> = (0..groups)
-        .map(|n| {
-            let names = [format!("one{n}"), format!("other{n}")];
-            let names = [names[0].as_str(), names[1].as_str()];
-            runtime().block_on(begin(&table, names, "first"))
-        })
-        .collect();
-    let start = || {
-        environment
-            .command(&["ddb", "stream", "apply", "-q"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
-    let done = AtomicBool::new(false);
-    let started = Instant::now();
-    let (newest, killed) = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let newest = runtime().block_on(write_all(&table, &begun, messages));
-            done.store(true, Ordering::SeqCst);
-            newest
-        });
-        let steady = start();
-        let mut victim = start();
-        let mut killed = 0;
-        // At least two deaths, however quick the writing is.
-        while !done.load(Ordering::SeqCst) || killed < 2 {
-            std::thread::sleep(Duration::from_secs(1));
-            victim.kill().unwrap();
-            support::status(&mut victim);
-            killed += 1;
-            victim = start();
-        }
-        // It may not even have heard of signals yet.
-        victim.kill().unwrap();
-        support::status(&mut victim);
-        assert_eq!(interrupt(steady), Some(130));
-        (writer.join().unwrap(), killed)
-    });
-    let written = started.elapsed();
-    let drained = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
-    let totals = drained.exits(0).json();
-    for group in &begun {
-        let (at, text) = &newest[&group.message.message_group_uuid];
-        let expected = (to_key(*at), text.clone());
-        let found = runtime().block_on(items(&table, group));
-        assert_eq!(found, [expected.clone(), expected]);
-    }
-    // Shown with --nocapture, for whoever runs it at full size.
-    use std::io::Write as _;
-    let _ = writeln!(
-        std::io::stderr(),
-        "{messages} messages, {groups} groups: written and followed in {written:?}, \
-         {killed} killed, drained {totals}"
-    );
-}
-
-type Newest = BTreeMap<Uuid, (DateTime<Utc>, String)>;
-
-/// Writes the messages, eight at a time, and tells the newest of each group.
-async fn write_all(table: &Table, groups: &[NewGroup], count: usize) -> Newest {
-    let mut newest = Newest::new();
-    let numbers: Vec<usize> = (0..count).collect();
-    for chunk in numbers.chunks(8) {
-        let writes = chunk.iter().map(|n| {
-            let group = &groups[(n * 7) % groups.len()];
-            let text = format!("message {n} — 🖖");
-            let sender = &group.groups[n % 2].other;
-            async move {
-                let uuid = group.message.message_group_uuid;
-                let written = table.create_message(uuid, sender, &text, Utc::now()).await;
-                written.unwrap()
-            }
-        });
-        for message in futures_util::future::join_all(writes).await {
-            let entry = (message.created_at, message.message);
-            let known = newest
-                .entry(message.message_group_uuid)
-                .or_insert(entry.clone());
-            if entry.0 > known.0 {
-                *known = entry;
-            }
-        }
-    }
-    newest
 }
