@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::json::Attributes;
 use crate::time;
 
 /// An item as the SDK holds it.
@@ -50,14 +51,22 @@ pub struct Message {
 }
 
 impl Message {
+    /// The attributes of the item that holds the message.
+    pub fn attributes(&self) -> Attributes<'_> {
+        Attributes::of_texts([
+            ("pk", message_pk(self.message_group_uuid).into()),
+            ("sk", time::to_key(self.created_at).into()),
+            ("message", (&self.message).into()),
+            ("message_uuid", self.message_uuid.to_string().into()),
+            ("user_display_name", (&self.sender.display_name).into()),
+            ("user_handle", (&self.sender.handle).into()),
+            ("user_uuid", (&self.sender.uuid).into()),
+        ])
+    }
+
     /// The item that holds the message.
     pub fn to_item(&self) -> Item {
-        let mut item = person_attributes(&self.sender);
-        item.insert("pk".into(), string(message_pk(self.message_group_uuid)));
-        item.insert("sk".into(), string(time::to_key(self.created_at)));
-        item.insert("message_uuid".into(), string(self.message_uuid.to_string()));
-        item.insert("message".into(), string(self.message.clone()));
-        item
+        self.attributes().into_item()
     }
 }
 
@@ -79,15 +88,17 @@ pub struct MessageGroup {
 impl MessageGroup {
     /// The item that holds it.
     pub fn to_item(&self) -> Item {
-        let mut item = person_attributes(&self.other);
-        item.insert("pk".into(), string(group_pk(&self.owner_uuid)));
-        item.insert("sk".into(), string(time::to_key(self.last_message_at)));
-        item.insert(
-            "message_group_uuid".into(),
-            string(self.message_group_uuid.to_string()),
-        );
-        item.insert("message".into(), string(self.message.clone()));
-        item
+        let group = self.message_group_uuid.to_string();
+        let attributes = Attributes::of_texts([
+            ("pk", group_pk(&self.owner_uuid).into()),
+            ("sk", time::to_key(self.last_message_at).into()),
+            ("message", (&self.message).into()),
+            ("message_group_uuid", group.into()),
+            ("user_display_name", (&self.other.display_name).into()),
+            ("user_handle", (&self.other.handle).into()),
+            ("user_uuid", (&self.other.uuid).into()),
+        ]);
+        attributes.into_item()
     }
 }
 
@@ -108,15 +119,4 @@ pub fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 
 pub(crate) fn string(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
-}
-
-fn person_attributes(person: &Person) -> Item {
-    HashMap::from([
-        ("user_uuid".into(), string(person.uuid.clone())),
-        (
-            "user_display_name".into(),
-            string(person.display_name.clone()),
-        ),
-        ("user_handle".into(), string(person.handle.clone())),
-    ])
 }

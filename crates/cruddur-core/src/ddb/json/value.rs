@@ -47,6 +47,14 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Strings, whose names differ and are in order.
+    pub(crate) fn of_texts<const N: usize>(texts: [(&'static str, Cow<'a, str>); N]) -> Self {
+        let attribute = |(name, text)| (Cow::from(name), Value::S(text));
+        let all = Vec::from(texts.map(attribute));
+        debug_assert!(all.is_sorted_by_key(|(name, _)| (rank(name), name.clone())));
+        Attributes(all)
+    }
+
     /// The value under a name.
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::conversation::{Conversation, Line, too_large};
 use crate::ddb::item::{Message, MessageGroup, Person};
-use crate::ddb::json::Attributes;
 use crate::ddb::limits::{MAX_ITEM_SIZE, item_size};
 use crate::time;
 use crate::{Error, Result};
@@ -150,10 +149,8 @@ impl Schedule<'_> {
     /// Makes sure that DynamoDB takes each message.
     fn check_sizes(&self) -> Result<()> {
         // But for the text, all of a person's messages take the same.
-        let others = [0, 1].map(|speaker| {
-            let empty = self.said(0, speaker, String::new()).to_item();
-            item_size(&Attributes::from(&empty))
-        });
+        let others =
+            [0, 1].map(|speaker| item_size(&self.said(0, speaker, String::new()).attributes()));
         let size = |line: &Line| others[line.speaker] + line.message.len();
         let lines = &self.conversation.messages;
         match lines.iter().find(|line| size(line) > MAX_ITEM_SIZE) {

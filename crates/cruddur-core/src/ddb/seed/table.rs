@@ -121,8 +121,8 @@ impl Table {
     ) -> Result<bool> {
         let total = plan.puts.len() as u64;
         let puts = plan.puts.iter().zip(1..);
-        let message = |position: usize| plan.schedule.message(position).to_item();
-        let puts = puts.map(|(position, tag)| Request::put(&message(*position), tag));
+        let message = |position| plan.schedule.message(position);
+        let puts = puts.map(|(position, tag)| Request::put(message(*position).attributes(), tag));
         let written = self
             .write_all(stream::iter(puts), write, &mut |done| {
                 progress(done, total);
