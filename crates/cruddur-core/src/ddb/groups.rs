@@ -141,9 +141,16 @@ impl Table {
         Ok(items)
     }
 
-    /// Says so where an error is that the index is not there.
+    /// Says so where an error is that the index is not there, or not yet filled,
+    /// for which no item that is read is to blame.
     fn index_error(&self, error: Error) -> Error {
         match error {
+            // "Cannot read from backfilling global secondary index".
+            Error::Service { code, message, .. }
+                if code == "ValidationException" && message.contains("backfilling") =>
+            {
+                self.error_of("ResourceInUseException", &message)
+            }
             Error::Service { code, message, .. }
                 if code == "ValidationException" && message.contains("specified index") =>
             {

@@ -3,6 +3,7 @@
 use cruddur_core::Error;
 use cruddur_core::ddb::item::{Item, message_pk};
 use cruddur_core::stream::{ChangeKind, StreamRecord, apply};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::proxy::{Action, Proxy, canceled, exception};
@@ -141,6 +142,30 @@ async fn a_table_without_the_index_says_so() {
     let cause = applied.cause().unwrap();
     assert!(matches!(cause, Error::TableIncomplete { .. }), "{cause}");
     assert!(cause.to_string().contains("message-group-sk-index"));
+}
+
+#[tokio::test]
+async fn no_record_is_to_blame_for_an_index_that_is_being_built() {
+    let direct = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let group = group(&direct, &one, &other, 0).await;
+    let proxy = Proxy::start(engine(), |call| match call.reads_index() {
+        true => Action::Answer(
+            400,
+            json!({
+                "__type": "com.amazon.coral.validate#ValidationException",
+                "message": "Cannot read from backfilling global secondary index: \
+                            message-group-sk-index",
+            }),
+        ),
+        false => Action::Forward,
+    })
+    .await;
+    let table = table_at(&proxy.url, direct.name()).await;
+    let applied = apply(&table, &[inserted(group, &one, 3)]).await;
+    let cause = applied.cause().unwrap().to_string();
+    assert!(cause.contains("backfilling"), "{cause}");
+    assert_at(&direct, &one, group, 0).await;
 }
 
 #[tokio::test]
