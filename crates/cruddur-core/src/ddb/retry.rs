@@ -30,7 +30,8 @@ pub(super) fn without_retries(client: &Client) -> Client {
 #[derive(Debug)]
 pub(super) struct Patience {
     failures: u32,
-    last_progress: Instant,
+    /// The first failure since something moved on. To wait for work is no failure.
+    failing_since: Option<Instant>,
     limit: Duration,
 }
 
@@ -39,19 +40,19 @@ impl Patience {
     pub fn new(limit: Duration) -> Self {
         Patience {
             failures: 0,
-            last_progress: Instant::now(),
+            failing_since: None,
             limit,
         }
     }
 
     /// Something was done.
     pub fn progress(&mut self) {
-        self.last_progress = Instant::now();
+        self.failing_since = None;
     }
 
     /// Something was done at this time, elsewhere.
     pub fn progress_at(&mut self, time: Instant) {
-        self.last_progress = self.last_progress.max(time);
+        self.failing_since = self.failing_since.map(|since| since.max(time));
     }
 
     /// Everything that was asked for was done.
@@ -63,7 +64,8 @@ impl Patience {
     /// Something was not done, and is worth another try after the pause that
     /// is returned; `None` when there has been no progress for too long.
     pub fn failure(&mut self) -> Option<Duration> {
-        if self.last_progress.elapsed() >= self.limit {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.limit {
             return None;
         }
         // Doubling from SHORTEST, each with up to half of it left off at
@@ -132,10 +134,20 @@ mod tests {
     }
 
     #[test]
+    fn waiting_for_work_takes_no_patience() {
+        let limit = Duration::from_millis(20);
+        let mut patience = Patience::new(limit);
+        std::thread::sleep(limit);
+        assert!(patience.failure().is_some());
+        std::thread::sleep(limit);
+        assert_eq!(patience.failure(), None);
+    }
+
+    #[test]
     fn patience_ends_without_progress() {
         let limit = Duration::from_secs(60);
         let long_ago = |patience: &mut Patience| {
-            patience.last_progress = Instant::now() - limit;
+            patience.failing_since = Some(Instant::now() - limit);
         };
         let mut patience = Patience::new(limit);
         assert!(patience.failure().is_some());
