@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Table;
 use super::groups::GroupItem;
-use super::item::{Item, Message, MessageGroup, Person, string};
+use super::item::{Item, Message, MessageGroup, Person, message_pk, string};
 use super::json::Attributes;
 use super::limits::{MAX_ITEM_SIZE, item_size};
 use super::transaction::{Actions, Condition};
@@ -42,9 +42,10 @@ impl Table {
     /// Pattern C, without the write: the message that [`Table::put_message`]
     /// would put.
     ///
-    /// Its time is `now`, but never before the group's last message: where a
-    /// clock ran backwards, or another's runs ahead, the new message still
-    /// comes last, which a conversation relies on.
+    /// Its time is `now`, but never before the group's last message, whether the
+    /// group's items have moved to that one yet or not: where a clock ran
+    /// backwards, or another's runs ahead, the new message still comes last,
+    /// which a conversation relies on.
     ///
     /// # Errors
     ///
@@ -69,6 +70,7 @@ impl Table {
         let Some(last) = own.map(GroupItem::at).max() else {
             return Err(self.no_part(group, sender, &items));
         };
+        let last = last.max(self.last_message_at(group).await?);
         let after = last.map(|last| last + TimeDelta::microseconds(1));
         if after.is_some_and(|after| after.year() > 9999) {
             return Err(Error::Failed(format!(
@@ -186,7 +188,9 @@ impl Table {
             }
             let sent = self.transact_patiently(&actions, None, PATIENCE);
             if sent.await?.is_some() {
-                self.merge(&new).await?;
+                // It is written. What cannot be done now, pattern E does with either
+                // message.
+                let _ = self.merge(&new).await;
                 return Ok(new);
             }
             let [sender, receiver] = &new.groups;
@@ -215,6 +219,23 @@ impl Table {
     ) -> Result<NewGroup> {
         let draft = self.draft_message_group(sender, receiver, text, now);
         self.put_message_group(draft.await?).await
+    }
+
+    /// The time of the newest message that stands in a group.
+    async fn last_message_at(&self, group: Uuid) -> Result<Option<DateTime<Utc>>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", string(message_pk(group)))
+            .projection_expression("sk")
+            .scan_index_forward(false)
+            .limit(1);
+        let answer = query.send().await.map_err(|error| self.error(error))?;
+        let newest = answer.items.and_then(|items| items.into_iter().next());
+        Ok(newest.and_then(|item| time::parse_instant(super::item::text(&item, "sk")?)))
     }
 
     async fn holds(&self, message: &Message) -> Result<bool> {
@@ -267,7 +288,6 @@ impl Table {
                 text: message.message.clone(),
                 sender: Some(message.sender.uuid.clone()),
             };
-            // What cannot be done now, pattern E does with either message.
             let groups = [newest];
             let planned = stream::plan(self, &groups).await;
             for advanced in planned.carry_out(self).await {

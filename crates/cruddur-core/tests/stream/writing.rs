@@ -1,6 +1,6 @@
 //! Patterns C and D.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use cruddur_core::Error;
 use cruddur_core::ddb::Table;
@@ -9,7 +9,7 @@ use cruddur_core::ddb::patterns::Window;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::proxy::{Action, Proxy, canceled};
+use crate::proxy::{Action, Proxy, canceled, exception};
 use crate::support::*;
 
 /// Key and text of every message of a group.
@@ -127,6 +127,11 @@ async fn a_clock_that_ran_backwards_does_not_hide_a_message() {
         .await
         .unwrap();
     assert_eq!(message.created_at, at(101));
+    // Nor is one that the group has not moved to yet.
+    for (now, expected) in [(200, 200), (50, 201)] {
+        let message = table.create_message(group, &one, "later", at(now)).await;
+        assert_eq!(message.unwrap().created_at, at(expected));
+    }
 }
 
 #[tokio::test]
@@ -248,6 +253,30 @@ async fn a_new_group_waits_for_capacity() {
     assert_eq!(proxy.count("TransactWriteItems"), 6);
     let written = messages(&direct, message.message_group_uuid).await;
     assert_eq!(written.len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_group_is_written_whatever_comes_after_it() {
+    let direct = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let written = AtomicBool::new(false);
+    let proxy = Proxy::start(engine(), move |call| {
+        let before = match call.operation == "TransactWriteItems" {
+            true => written.swap(true, Ordering::SeqCst),
+            false => written.load(Ordering::SeqCst),
+        };
+        match before {
+            true => exception("AccessDeniedException"),
+            false => Action::Forward,
+        }
+    })
+    .await;
+    let table = table_at(&proxy.url, direct.name()).await;
+    let new = table.create_message_group(&one, &other, "hi", at(6)).await;
+    let group = new.unwrap().message.message_group_uuid;
+    assert_eq!(messages(&direct, group).await.len(), 1);
+    // It was asked, and denied, what else there is of the group.
+    assert_eq!(proxy.count("Query"), 3);
 }
 
 #[tokio::test]
