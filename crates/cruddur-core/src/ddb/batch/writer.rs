@@ -327,11 +327,14 @@ impl<'a> Writer<'a> {
         self.window = (self.window / 2).max(1);
         match self.patience.failure() {
             Some(pause) => self.not_before = self.not_before.max(Instant::now() + pause),
-            None => self.stop(Error::Failed(format!(
-                "DynamoDB at {} took nothing for {} s: {cause}",
-                self.table.at,
-                self.options.patience.as_secs()
-            ))),
+            None => self.stop(match cause {
+                Error::Unreachable { .. } | Error::WrongServer { .. } => cause.clone(),
+                _ => Error::Failed(format!(
+                    "DynamoDB at {} took nothing for {} s: {cause}",
+                    self.table.at,
+                    self.options.patience.as_secs()
+                )),
+            }),
         }
     }
 
