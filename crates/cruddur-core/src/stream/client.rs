@@ -68,7 +68,7 @@ impl Streams {
     pub async fn connect(target: &Target) -> Result<Streams> {
         let connection = Connection::new(target, Service::DynamoDbStreams).await?;
         let mut config = aws_sdk_dynamodbstreams::Config::builder()
-            .behavior_version(aws_sdk_dynamodbstreams::config::BehaviorVersion::v2026_01_12())
+            .behavior_version(aws::behavior_version())
             .region(connection.region)
             .credentials_provider(connection.credentials)
             .http_client(connection.http_client)

@@ -37,6 +37,9 @@ pub enum Notice {
     Back,
     /// The table has another stream than before: it is read from its beginning.
     Replaced,
+    /// The stream no longer holds what may have come next: DynamoDB keeps a record
+    /// for 24 hours. It goes on with the oldest that there is.
+    Gap,
 }
 
 /// Is told what following a stream does.
@@ -242,6 +245,9 @@ impl<'a, S: Sink> Follower<'a, S> {
     async fn deal_with(&mut self, mut sweep: Sweep) -> Result<bool> {
         if std::mem::take(&mut sweep.replaced) {
             self.sink.notice(Notice::Replaced);
+        }
+        if self.reader.take_gap() {
+            self.sink.notice(Notice::Gap);
         }
         let found = !sweep.records.is_empty();
         if found {

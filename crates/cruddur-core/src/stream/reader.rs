@@ -55,6 +55,8 @@ pub(crate) struct Reader<'a> {
     looked: Option<Instant>,
     /// How often in a row reading a shard had to begin anew.
     resets: BTreeMap<String, u32>,
+    /// Whether records may have gone before they were read.
+    gap: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -76,12 +78,18 @@ impl<'a> Reader<'a> {
             at_start: Vec::new(),
             looked: Some(Instant::now()),
             resets: BTreeMap::new(),
+            gap: false,
         };
         reader.list().await?;
         if start == Start::Now {
             reader.skip_to_now();
         }
         Ok(reader)
+    }
+
+    /// Whether records may have gone before they were read, since this was asked.
+    pub(crate) fn take_gap(&mut self) -> bool {
+        std::mem::take(&mut self.gap)
     }
 
     pub(crate) fn checkpoint(&self) -> &Checkpoint {
@@ -204,7 +212,8 @@ impl<'a> Reader<'a> {
     /// whether the stream is another one now.
     async fn recover(&mut self, shard: &str, unread: Unread) -> Result<bool> {
         let resets = self.resets.entry(shard.to_owned()).or_default();
-        *resets += 1;
+        // What fails has nothing to do with where the shard is read.
+        *resets += u32::from(!matches!(unread, Unread::Failed(_)));
         let believed = *resets > RESETS;
         let error = match unread {
             Unread::Failed(error) => return Err(error),
@@ -220,7 +229,7 @@ impl<'a> Reader<'a> {
         }
         // A new iterator may do; where none can be had, the position is wrong.
         if self.iterators.remove(shard).is_none() {
-            self.checkpoint.shards.remove(shard);
+            self.gap |= self.checkpoint.shards.remove(shard).is_some();
         }
         Ok(false)
     }
@@ -244,6 +253,11 @@ impl<'a> Reader<'a> {
         self.shards = shards.unwrap_or_default();
         // What the stream no longer lists will not come back.
         let listed = |id: &String| self.shards.iter().any(|shard| shard.id == *id);
+        self.gap |= self
+            .checkpoint
+            .shards
+            .iter()
+            .any(|(id, position)| !listed(id) && *position != Position::Ended);
         self.checkpoint.shards.retain(|id, _| listed(id));
         self.iterators.retain(|id, _| listed(id));
         Ok(())

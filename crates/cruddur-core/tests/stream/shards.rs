@@ -213,5 +213,10 @@ async fn an_iterator_that_expired_is_replaced_and_a_gap_is_read_over() {
             _ => &["first", "first", "second", "third"],
         };
         assert_eq!(names(&log), expected, "{name}");
+        let told: &[&str] = match name {
+            "ExpiredIteratorException" => &[],
+            _ => &["Gap"],
+        };
+        assert_eq!(log.notices, told, "{name}");
     }
 }

@@ -111,6 +111,7 @@ impl Sink for Follower {
             Notice::Replaced => self
                 .ui
                 .status("the table has another stream; following it from its beginning"),
+            Notice::Gap => self.ui.warning(super::GAP),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Totals;
 use super::checkpoint::CheckpointFile;
 use crate::args::DryRun;
 use crate::context::Context;
+use crate::ui::Ui;
 
 #[derive(Debug, Args)]
 pub struct DrainArgs {
@@ -27,6 +28,7 @@ pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
     };
     let dry_run = args.dry.dry_run;
     let mut sink = Drain {
+        ui: context.ui,
         file,
         totals: Totals::new(dry_run),
     };
@@ -35,6 +37,7 @@ pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
 }
 
 struct Drain {
+    ui: Ui,
     file: CheckpointFile,
     totals: Totals,
 }
@@ -54,5 +57,9 @@ impl Sink for Drain {
         }
     }
 
-    fn notice(&mut self, _: Notice) {}
+    fn notice(&mut self, notice: Notice) {
+        if let Notice::Gap = notice {
+            self.ui.warning(super::GAP);
+        }
+    }
 }

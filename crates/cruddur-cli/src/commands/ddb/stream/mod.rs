@@ -36,6 +36,10 @@ pub async fn run(context: &Context, command: StreamCommand) -> anyhow::Result<()
     }
 }
 
+/// What is said where records went unread.
+const GAP: &str = "the stream may have lost messages since it was last followed, as it keeps \
+                   them for 24 hours; their conversations move with the next one";
+
 /// What came of the records so far.
 #[derive(Debug, Default, Serialize)]
 struct Totals {

@@ -77,6 +77,7 @@ impl Sink for Tail<'_> {
             Notice::Lost(error) => self.ui.warning(error),
             Notice::Back => self.ui.status("the stream is back"),
             Notice::Replaced => self.ui.status("the table has another stream now"),
+            Notice::Gap => self.ui.warning(super::GAP),
         }
     }
 }
