@@ -67,7 +67,7 @@ fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
     }
     ExitCode::from(match error {
         Error::NotRunning { .. } => UNREACHABLE,
-        Error::NewerVersion { .. } => REFUSED,
+        Error::NewerVersion { .. } | Error::SomebodyElses { .. } => REFUSED,
         Error::NoSnapshot { .. } => NOT_FOUND,
         Error::SnapshotName { .. } => USAGE,
         _ => FAILED,
@@ -230,6 +230,7 @@ pub fn local_hint(error: &cruddur_local::Error) -> Option<String> {
         Error::Elsewhere { .. } => "run `cruddur local down` where it was started: in that \
              container, or as that user"
             .to_owned(),
+        Error::SomebodyElses { .. } => "work in a folder of your own".to_owned(),
         Error::NotRunning { .. } => "start it with `cruddur local up --detach`".to_owned(),
         Error::NewerVersion { .. } => {
             "update cruddur, or start the stack in another folder".to_owned()

@@ -5,12 +5,16 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use cruddur_local::StackDir;
+use cruddur_local::{Error, StackDir};
 
 /// Where a file of that name is for a folder: in its `.cruddur`, or in that of
 /// the folder above it in which a local stack has its data.
-pub fn path(folder: &Path, name: &str) -> PathBuf {
-    StackDir::of(folder).path().join(name)
+///
+/// # Errors
+///
+/// That folder is somebody else's.
+pub fn path(folder: &Path, name: &str) -> Result<PathBuf, Error> {
+    Ok(StackDir::of(folder)?.path().join(name))
 }
 
 /// Writes it, so that whoever reads it, even after a crash of this process,

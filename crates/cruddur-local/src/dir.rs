@@ -47,8 +47,17 @@ impl StackDir {
 
     /// The data folder for whoever works in `folder`: that of the nearest stack,
     /// or the one that a start would make.
-    pub fn of(folder: &Path) -> StackDir {
-        StackDir::find(folder).unwrap_or_else(|| StackDir::at(folder))
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SomebodyElses`] where one is there that cannot be trusted.
+    pub fn of(folder: &Path) -> Result<StackDir, Error> {
+        let dir = StackDir::find(folder).unwrap_or_else(|| StackDir::at(folder));
+        let there = dir.path.symlink_metadata().is_ok();
+        if there && !dir.may_be_trusted() {
+            return Err(Error::SomebodyElses { folder: dir.path });
+        }
+        Ok(dir)
     }
 
     /// The nearest data folder with a state file, from `start` upwards.
@@ -239,8 +248,14 @@ mod tests {
         // Nobody but root can give it away.
         if std::os::unix::fs::chown(dir.path(), Some(65_533), None).is_ok() {
             assert!(!found());
+            assert!(matches!(
+                StackDir::of(shared.path()),
+                Err(Error::SomebodyElses { folder }) if folder == dir.path()
+            ));
+            assert_eq!(StackDir::of(&below).unwrap().folder(), below);
             mode(0o755);
             assert!(found());
+            assert!(StackDir::of(shared.path()).is_ok());
         }
     }
 }

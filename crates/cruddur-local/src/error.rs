@@ -34,6 +34,13 @@ pub enum Error {
         /// The process, as the stack knows it.
         pid: u32,
     },
+    /// The data folder is in a folder where anybody can make one, and somebody else
+    /// has.
+    #[error("{} belongs to someone else, who could lead you to servers of theirs", folder.display())]
+    SomebodyElses {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// Something needs a stack that runs.
     #[error("no local stack is running in {}", folder.display())]
     NotRunning {

@@ -66,7 +66,7 @@ fn certificates(context: &Context, url: &ConnectionUrl) -> anyhow::Result<Option
     let verifies = matches!(url.ssl_mode(), SslMode::VerifyCa | SslMode::VerifyFull);
     match url.root_certificates() {
         Some(RDS) => {
-            let path = own_file::path(&context.folder, "rds.pem");
+            let path = own_file::path(&context.folder, "rds.pem")?;
             own_file::replace(&path, RDS_CERTIFICATES.as_bytes())
                 .with_context(|| path.display().to_string())?;
             Ok(Some(path))

@@ -33,8 +33,10 @@ fn check_server_programs(context: &Context, checks: &mut Checks) {
         checks.unchecked(&[NAME], &format!("not needed with {why}"));
         return;
     }
-    let dir = StackDir::of(&context.folder);
-    match installed_postgres(&dir, std::env::var_os("PATH").as_deref()) {
+    let path = std::env::var_os("PATH");
+    let installed =
+        StackDir::of(&context.folder).and_then(|dir| installed_postgres(&dir, path.as_deref()));
+    match installed {
         Ok(version) => checks.ok(NAME, format!("PostgreSQL {version}")),
         Err(error) => {
             let mend = error::local_hint(&error).unwrap_or_default();

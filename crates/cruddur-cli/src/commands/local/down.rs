@@ -11,7 +11,7 @@ use crate::context::Context;
 pub struct DownArgs {}
 
 pub async fn down(context: &Context, _args: &DownArgs) -> anyhow::Result<ExitCode> {
-    let dir = stack_dir(context);
+    let dir = stack_dir(context)?;
     let ended = {
         let dir = dir.clone();
         tokio::task::spawn_blocking(move || cruddur_local::down(&dir, STOP_TIMEOUT)).await??

@@ -24,7 +24,7 @@ enum Shell {
 }
 
 pub fn env(context: &Context, args: &EnvArgs) -> anyhow::Result<ExitCode> {
-    let variables = variables(&running(&stack_dir(context))?);
+    let variables = variables(&running(&stack_dir(context)?)?);
     let ui = &context.ui;
     if ui.output != Output::Table {
         let object: serde_json::Map<_, _> = variables

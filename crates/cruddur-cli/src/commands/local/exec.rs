@@ -28,7 +28,7 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode
     if args.ephemeral {
         return ephemeral::exec(context, args).await;
     }
-    let state = running(&stack_dir(context))?;
+    let state = running(&stack_dir(context)?)?;
     // The command takes this process's place, so signals, its exit status and
     // its terminal are its own.
     let error = args.command(&state).exec();

@@ -34,7 +34,7 @@ enum LoggedService {
 }
 
 pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode> {
-    let dir = stack_dir(context);
+    let dir = stack_dir(context)?;
     let all = [dir.log_path(), dir.service_log_path(Service::Postgres)];
     // One that a start which failed has left is what people come for.
     if !all.iter().any(|path| path.exists()) {

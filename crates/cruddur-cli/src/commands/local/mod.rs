@@ -72,7 +72,7 @@ pub async fn run(context: &Context, command: LocalCommand) -> anyhow::Result<Exi
 
 /// The stack that belongs to the current folder: one that is already there, in
 /// it or above it, or the one that a start would make in it.
-fn stack_dir(context: &Context) -> StackDir {
+fn stack_dir(context: &Context) -> Result<StackDir, cruddur_local::Error> {
     StackDir::of(&context.folder)
 }
 

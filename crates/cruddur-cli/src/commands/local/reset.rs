@@ -26,7 +26,7 @@ pub struct ResetArgs {
 }
 
 pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCode> {
-    let dir = stack_dir(context);
+    let dir = stack_dir(context)?;
     let folder = dir.path().display();
     let ui = &context.ui;
     let there = dir.path().exists();

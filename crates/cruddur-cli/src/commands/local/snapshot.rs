@@ -53,7 +53,7 @@ pub async fn run(context: &Context, command: SnapshotCommand) -> anyhow::Result<
 }
 
 async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
-    let (dir, name) = (stack_dir(context), args.name);
+    let (dir, name) = (stack_dir(context)?, args.name);
     let folder = dir.path().display();
     // Before the stack is ended for nothing.
     cruddur_local::snapshot_check_new(&dir, &name)?;
@@ -73,7 +73,7 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
 }
 
 async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
-    let (dir, name) = (stack_dir(context), args.name);
+    let (dir, name) = (stack_dir(context)?, args.name);
     let folder = dir.path().display();
     cruddur_local::snapshot_check(&dir, &name)?;
     if args.dry.dry_run {
@@ -94,7 +94,7 @@ async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
 }
 
 fn list(context: &Context) -> anyhow::Result<()> {
-    let snapshots = cruddur_local::snapshot_list(&stack_dir(context))?;
+    let snapshots = cruddur_local::snapshot_list(&stack_dir(context)?)?;
     let ui = &context.ui;
     if snapshots.is_empty() {
         ui.status("there are no snapshots");
@@ -114,7 +114,7 @@ fn list(context: &Context) -> anyhow::Result<()> {
 }
 
 fn delete(context: &Context, args: &DeleteArgs) -> anyhow::Result<()> {
-    let dir = stack_dir(context);
+    let dir = stack_dir(context)?;
     let name = &args.snapshot.name;
     // Nobody is asked about what is not there.
     cruddur_local::snapshot_check(&dir, name)?;

@@ -40,7 +40,7 @@ struct Report {
 
 pub async fn status(context: &Context, _args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let ui = &context.ui;
-    let dir = stack_dir(context);
+    let dir = stack_dir(context)?;
     let status = dir.status()?;
     let services = match &status {
         Status::Running(_) => cruddur_local::health(&dir).await?,

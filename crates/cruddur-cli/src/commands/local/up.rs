@@ -65,7 +65,7 @@ impl Manner {
 }
 
 pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
-    let dir = stack_dir(context);
+    let dir = stack_dir(context)?;
     if args.detach {
         let (state, already) = detached(context, &dir, args.manner.clone()).await?;
         tell(context, &state, already);

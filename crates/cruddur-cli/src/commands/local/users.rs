@@ -50,7 +50,7 @@ struct Added<'a> {
 pub async fn run(context: &Context, command: UsersCommand) -> anyhow::Result<ExitCode> {
     let UsersCommand::Add(args) = command;
     // Only ever the stack's own services, whatever the environment names.
-    let state = running(&stack_dir(context))?;
+    let state = running(&stack_dir(context)?)?;
     add(&context.for_stack(&variables(&state), false), &args).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -52,7 +52,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let dry_run = args.dry.dry_run;
     let renewed;
     let context = if args.local {
-        let dir = StackDir::of(&context.folder);
+        let dir = StackDir::of(&context.folder)?;
         if dry_run && !matches!(dir.status()?, Status::Running(_)) {
             let mut steps = Steps::new(context, true);
             let result = "would be started, and what is missing in it created";

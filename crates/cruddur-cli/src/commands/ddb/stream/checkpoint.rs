@@ -18,12 +18,11 @@ pub struct CheckpointFile {
 
 impl CheckpointFile {
     /// The file for a table, whether it is there or not.
-    pub fn of(folder: &Path, table: &str) -> CheckpointFile {
+    pub fn of(folder: &Path, table: &str) -> Result<CheckpointFile, cruddur_local::Error> {
         // A table's name may be an ARN, whose slashes are none of a path.
         let name = format!("stream-{}.json", table.replace('/', "_"));
-        CheckpointFile {
-            path: own_file::path(folder, &name),
-        }
+        let path = own_file::path(folder, &name)?;
+        Ok(CheckpointFile { path })
     }
 
     /// The checkpoint, if there is one. One that cannot be read is passed over:
