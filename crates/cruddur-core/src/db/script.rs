@@ -31,12 +31,14 @@ pub struct Loaded {
     /// Tables, columns and so on that were not there before, such as
     /// `table public.users`.
     pub created: Vec<String>,
+    /// Those that are not there any more.
+    pub dropped: Vec<String>,
 }
 
 impl Loaded {
-    /// Whether everything had been there before.
+    /// Whether no row was written, and nothing of the above has come or gone.
     pub fn is_unchanged(&self) -> bool {
-        self.rows == 0 && self.created.is_empty()
+        self.rows == 0 && self.created.is_empty() && self.dropped.is_empty()
     }
 }
 
@@ -152,8 +154,9 @@ impl Database {
     /// Loads a schema, and writes the marker that says whether the database is
     /// development's or production's, unless there is one.
     ///
-    /// A lock that another session holds is waited for 5 seconds, unless the
-    /// file sets another `lock_timeout`.
+    /// Another run that loads a file is waited for a minute, and a lock that
+    /// another session holds 5 seconds, unless the file sets another
+    /// `lock_timeout`.
     ///
     /// # Errors
     ///
@@ -196,6 +199,7 @@ impl Database {
                 statements: 0,
                 rows: 0,
                 created: Vec::new(),
+                dropped: Vec::new(),
             };
             for statement in script.statements()? {
                 let rows = run(&mut transaction, &statement)
@@ -204,8 +208,8 @@ impl Database {
                 loaded.rows += rows;
             }
             let after = objects(&mut transaction)?;
-            loaded.created = after.difference(&before).cloned().collect();
-            drop_parts_of_new_tables(&mut loaded.created);
+            loaded.created = without_parts_of_tables(after.difference(&before));
+            loaded.dropped = without_parts_of_tables(before.difference(&after));
             and_then(&mut transaction)?;
             if dry_run {
                 transaction.rollback()?;
@@ -236,24 +240,30 @@ fn has_tables(transaction: &mut Transaction<'_>) -> Result<bool, postgres::Error
     Ok(row.get("users") && row.get("activities"))
 }
 
-/// The columns and indexes of a table that is new go without saying.
-fn drop_parts_of_new_tables(created: &mut Vec<String>) {
-    let tables: Vec<String> = created
+/// The columns and indexes of a table come and go with it.
+fn without_parts_of_tables<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let names: Vec<&String> = names.collect();
+    let tables: Vec<&str> = names
         .iter()
-        .filter_map(|name| name.strip_prefix("table ").map(str::to_owned))
+        .filter_map(|name| name.strip_prefix("table "))
         .collect();
-    created.retain(|name| {
+    let is_part = |name: &str| {
         let part = name
             .strip_prefix("column ")
             .map(|column| (column, '.'))
             .or_else(|| name.strip_prefix("index ").map(|index| (index, '_')));
-        part.is_none_or(|(part, separator)| {
-            !tables.iter().any(|table| {
-                part.strip_prefix(table.as_str())
+        part.is_some_and(|(part, separator)| {
+            tables.iter().any(|table| {
+                part.strip_prefix(table)
                     .is_some_and(|rest| rest.starts_with(separator))
             })
         })
-    });
+    };
+    names
+        .iter()
+        .filter(|name| !is_part(name))
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Runs a statement and says how many rows it wrote.

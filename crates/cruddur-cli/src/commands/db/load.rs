@@ -69,9 +69,13 @@ pub fn show(context: &Context, file: &str, loaded: &Loaded, dry_run: bool) -> an
         dry_run,
     };
     context.ui.show(&shown, |out| {
-        for name in &loaded.created {
-            let verb = if dry_run { "would create" } else { "created" };
-            writeln!(out, "{verb} {}", printable(name))?;
+        for (names, verbs) in [
+            (&loaded.created, ["created", "would create"]),
+            (&loaded.dropped, ["dropped", "would drop"]),
+        ] {
+            for name in names {
+                writeln!(out, "{} {}", verbs[usize::from(dry_run)], printable(name))?;
+            }
         }
         writeln!(out, "{}", summary(file, loaded, dry_run))
     })?;
@@ -81,10 +85,8 @@ pub fn show(context: &Context, file: &str, loaded: &Loaded, dry_run: bool) -> an
 /// One sentence about what a file did.
 pub fn summary(file: &str, loaded: &Loaded, dry_run: bool) -> String {
     let file = printable(file);
-    if loaded.is_unchanged() {
-        return format!("{file}: everything is already there");
-    }
     let rows = match loaded.rows {
+        0 if loaded.is_unchanged() => ", nothing new".to_owned(),
         0 => String::new(),
         rows => format!(", {} written", counted(rows, "row")),
     };
