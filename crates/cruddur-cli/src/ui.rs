@@ -80,7 +80,8 @@ impl Ui {
         self.tell(format_args!("{} {text}", self.paint("1;31", "error:")));
     }
 
-    /// Says more of why, such as what a log has to say about it.
+    /// Says what `--quiet` does not hide: that there is more, what a question is
+    /// about, what a log has to say about an error.
     pub fn detail(&self, text: impl Display) {
         self.tell(text);
     }
@@ -107,20 +108,16 @@ impl Ui {
         Ok(answer.trim().to_owned())
     }
 
-    /// Goes on only if the answer to `question` is `expected`; where nobody can
-    /// be asked, `flag` has to have been given. For commands that do not listen
+    /// Goes on only if the answer to `question` is yes; where nobody can be asked,
+    /// `flag` has to have been given. For commands that do not listen
     /// for signals yet, so that Ctrl-C ends them.
-    pub fn confirm(
-        &self,
-        question: impl Display,
-        expected: &str,
-        flag: &str,
-    ) -> anyhow::Result<()> {
+    pub fn confirm(&self, question: impl Display, flag: &str) -> anyhow::Result<()> {
         if !self.can_ask {
             let needed = format!("this needs {flag} where nobody can be asked");
             return Err(cruddur_core::Error::Refused(needed).into());
         }
-        if self.ask_and_block(question)? != expected {
+        let answer = self.ask_and_block(question)?.to_lowercase();
+        if !["y", "yes"].contains(&answer.as_str()) {
             let refused = "not confirmed, so nothing was changed".to_owned();
             return Err(cruddur_core::Error::Refused(refused).into());
         }

@@ -8,7 +8,7 @@ use cruddur_core::time;
 use crate::args::Output;
 use crate::context::Context;
 use crate::times::TimeArgs;
-use crate::ui::{printable, write_table};
+use crate::ui::{counted, printable, write_table};
 
 #[derive(Debug, Args)]
 pub struct ListUsersArgs {
@@ -80,7 +80,8 @@ fn map(context: &Context, users: &[PoolUser]) -> anyhow::Result<()> {
     })?;
     if unknown > 0 {
         context.ui.warning(format_args!(
-            "{unknown} users have no preferred_username or no sub, and are left out"
+            "{} without a preferred_username or without a sub left out",
+            counted(unknown, "user")
         ));
     }
     for handle in several {

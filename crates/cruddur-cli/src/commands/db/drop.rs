@@ -64,7 +64,7 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
 /// Shows what is about to go.
 pub async fn announce(context: &Context, database: &Database) -> anyhow::Result<()> {
     let contents = database.contents().await?;
-    context.ui.status(format_args!(
+    context.ui.detail(format_args!(
         "{} holds {}",
         printable(&place(database)),
         described(&contents)

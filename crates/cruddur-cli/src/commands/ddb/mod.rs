@@ -14,7 +14,7 @@ use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 
 use crate::context::Context;
-use crate::ui::printable;
+use crate::ui::{counted, printable};
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -61,13 +61,13 @@ async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
         Err(Error::TableNotFound { .. }) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
-    context.ui.status(format_args!(
-        "table {} at {} ({}) holds {} items, {} bytes",
+    context.ui.detail(format_args!(
+        "table {} at {} ({}) holds {}, {}",
         printable(table.name()),
         table.at(),
         summary.arn.as_deref().unwrap_or("no ARN"),
-        summary.items,
-        summary.bytes
+        counted(summary.items, "item"),
+        counted(summary.bytes, "byte")
     ));
     Ok(true)
 }

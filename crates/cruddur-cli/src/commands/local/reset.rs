@@ -48,7 +48,6 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     if !args.yes && there {
         ui.confirm(
             format_args!("delete the data of the local stack in {folder}? [y/N]"),
-            "y",
             "--yes",
         )?;
     }

@@ -125,7 +125,7 @@ fn delete(context: &Context, args: &DeleteArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     if !args.yes {
-        ui.confirm(format_args!("delete {what}? [y/N]"), "y", "--yes")?;
+        ui.confirm(format_args!("delete {what}? [y/N]"), "--yes")?;
     }
     cruddur_local::snapshot_delete(&dir, name)?;
     ui.status(format_args!("deleted {what}"));

@@ -108,9 +108,9 @@ impl Default for DropOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The number of items; AWS brings it up to date about every six hours.
-    pub items: i64,
+    pub items: u64,
     /// Their size in bytes, as old as the number.
-    pub bytes: i64,
+    pub bytes: u64,
     /// The ARN, which names account and region.
     pub arn: Option<String>,
 }
@@ -205,9 +205,10 @@ impl Table {
     /// [`Error::TableNotFound`], or why the request failed.
     pub async fn summary(&self) -> Result<Summary> {
         let table = self.describe().await?.ok_or_else(|| self.not_found())?;
+        let number = |told: Option<i64>| told.and_then(|n| u64::try_from(n).ok());
         Ok(Summary {
-            items: table.item_count.unwrap_or_default(),
-            bytes: table.table_size_bytes.unwrap_or_default(),
+            items: number(table.item_count).unwrap_or_default(),
+            bytes: number(table.table_size_bytes).unwrap_or_default(),
             arn: table.table_arn,
         })
     }

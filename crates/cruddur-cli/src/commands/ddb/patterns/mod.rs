@@ -84,7 +84,7 @@ fn tell_rest(context: &Context, consumed_capacity: f64, next: Option<&str>) {
     ));
     if let Some(next) = next {
         let next = quoted(next);
-        ui.status(format_args!("there is more: add --before {next}"));
+        ui.detail(format_args!("there is more: add --before {next}"));
     }
 }
 
