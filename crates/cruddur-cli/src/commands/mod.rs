@@ -60,7 +60,8 @@ impl Command {
     }
 
     /// Whether Ctrl-C may simply drop the command's work. The others see to
-    /// the signal themselves, since they have something to end in order.
+    /// the signal themselves, since they have something to end in order, or leave
+    /// it to its default.
     pub fn ends_by_itself(&self) -> bool {
         use ddb::DdbCommand::Stream;
         use ddb::stream::StreamCommand::Apply;

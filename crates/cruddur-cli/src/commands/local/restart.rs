@@ -12,8 +12,9 @@ use crate::context::Context;
 /// How long a stack may take to end before it is killed.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Ends the stack if it runs, does `work`, and starts it again as it was. Failing
-/// work is no reason to leave the stack down.
+/// Ends the stack if it runs, does `work`, and starts it again, on the same ports
+/// and in the background, wherever it ran. Failing work is no reason to leave the
+/// stack down.
 pub async fn around<T: Send + 'static>(
     context: &Context,
     dir: &StackDir,
@@ -40,6 +41,8 @@ pub async fn around<T: Send + 'static>(
         stop |= asked;
         match started {
             Ok((state, _)) => {
+                let again = "the local stack runs again, in the background";
+                context.ui.status(again);
                 warn_of_old_variables(context, &state);
                 restarted = Some(state);
             }

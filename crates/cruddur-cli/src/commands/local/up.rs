@@ -156,7 +156,7 @@ async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::
         never = show_log(context, &dir), if !args.background => match never {},
     };
     ui.status("ending the local stack");
-    // It takes less than a second, so a second Ctrl-C changes nothing.
+    // It ends as fast as it can, so a second Ctrl-C changes nothing.
     stack
         .stop_telling(|service| ui.status(format_args!("{service}: ended")))
         .await?;
