@@ -16,7 +16,7 @@ pub struct Confirmation {
 
 impl Confirmation {
     /// Goes on in development, and in production once the name of the thing
-    /// was given. What is about to go has been shown before.
+    /// was given. Whoever lets something go shows it before.
     pub async fn require(&self, context: &Context, name: &str) -> anyhow::Result<()> {
         if !context.target.production {
             return Ok(());

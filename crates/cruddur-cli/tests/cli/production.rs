@@ -69,6 +69,9 @@ fn a_table_is_dropped_only_by_its_name() {
         run(&environment, &["ddb", "drop", "--confirm", ""]).exits(5),
         run(&environment, &["ddb", "drop", "--dry-run"]).exits(0),
     ];
+    // Whoever is asked has to know about what.
+    let quiet = run(&environment, &["-q", "ddb", "drop"]).exits(5);
+    assert!(quiet.stderr.contains("holds 48 items"), "{quiet}");
     for typed in ["", "yes", "y", "cruddur-messages"] {
         let (status, shown) = at_a_terminal(&environment, &["ddb", "drop"], typed);
         assert_eq!(status, 5, "{typed:?}: {shown}");
@@ -163,4 +166,58 @@ fn a_table_of_others_is_seeded_only_by_its_name() {
         "only the other's stays"
     );
     assert_eq!(after.len(), before.len());
+}
+
+#[test]
+fn setup_leaves_a_table_in_which_people_talk_as_it_is() {
+    let environment = production();
+    environment.write(
+        "other.jsonl",
+        r#"{"pk":{"S":"MSG#11111111-2222-4333-8444-555555555555"},"sk":{"S":"2023-01-01T00:00:00.000000+00:00"},"message":{"S":"mine"}}"#,
+    );
+    environment.run(&["ddb", "import", "other.jsonl"]).exits(0);
+    let before = environment.items();
+    let setup = ["setup", "--confirm", &environment.database];
+    for arguments in [&["setup", "--dry-run"][..], &setup] {
+        let setup = run(&environment, arguments).exits(0);
+        let told = format!("{}{}", setup.stdout, setup.stderr);
+        assert!(told.contains("conversation: skipped"), "{setup}");
+    }
+    assert_eq!(environment.items(), before);
+}
+
+#[test]
+fn an_event_of_another_table_is_replayed_only_by_the_name() {
+    let environment = production();
+    run(&environment, &[&["ddb", "seed"][..], &AT].concat()).exits(0);
+    let before = environment.items();
+    let event = |arn: &str| {
+        let image = r#"{"pk":{"S":"MSG#5ae290ed-55d1-47a0-bc6d-fe2bc2700399"},"sk":{"S":"2023-05-01T00:00:00.000000+00:00"},"message":{"S":"of elsewhere"}}"#;
+        format!(
+            r#"{{"Records":[{{"eventName":"INSERT","eventSource":"aws:dynamodb","eventSourceARN":"{arn}","dynamodb":{{"SequenceNumber":"1","Keys":{{}},"NewImage":{image}}}}}]}}"#
+        )
+    };
+    let arn = |table: &str| {
+        format!(
+            "arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/2023-01-01T00:00:00.000"
+        )
+    };
+    environment.write("other.json", event(&arn("cruddur-messages-dev")));
+    environment.write("own.json", event(&arn(&environment.table)));
+    let replay = |more: &[&str]| {
+        run(
+            &environment,
+            &[&["ddb", "stream", "replay"][..], more].concat(),
+        )
+    };
+    for refused in [&["other.json"][..], &["-q", "other.json", "--confirm", "x"]] {
+        let refused = replay(refused).exits(5);
+        let told = "the event is of the table cruddur-messages-dev";
+        assert!(refused.stderr.contains(told), "{refused}");
+    }
+    replay(&["other.json", "--dry-run"]).exits(0);
+    assert_eq!(environment.items(), before);
+    replay(&["own.json"]).exits(0);
+    assert_ne!(environment.items(), before);
+    replay(&["other.json", "--confirm", &environment.table]).exits(0);
 }

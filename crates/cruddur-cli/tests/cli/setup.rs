@@ -198,6 +198,31 @@ fn cognito_ids_of_every_page() {
 }
 
 #[test]
+fn setup_writes_over_no_id_and_brings_no_handle_back() {
+    let (mut environment, pool) = with_pool();
+    add_user(&environment, &pool, "bayko", Some("bayko"));
+    environment.run(&["setup"]).exits(0);
+    // A user who has been renamed is nobody to seed again.
+    let rename = "update public.users set handle = 'mollari' where handle = 'londo'";
+    environment.write("rename.sql", rename);
+    let rename = ["db", "seed", "--file", "rename.sql"];
+    environment.run(&rename).exits(0);
+    let users = |environment: &TestEnvironment| environment.run(&["db", "users", "-o", "json"]);
+    let before = users(&environment).exits(0).stdout;
+
+    let answer = environment.cognito("CreateUserPool", &json!({"PoolName": "another"}));
+    let other = answer["UserPool"]["Id"].as_str().unwrap();
+    environment.set("AWS_COGNITO_USER_POOL_ID", other);
+    add_user(&environment, other, "bayko", Some("bayko"));
+    let setup = environment.run(&["setup"]).exits(0);
+    let told = "0 changed, 0 unchanged, 1 with another id here, 2 without a match";
+    assert!(setup.stderr.contains(told), "{setup}");
+    assert_eq!(users(&environment).exits(0).stdout, before);
+    environment.run(&["db", "update-cognito-user-ids"]).exits(0);
+    assert_ne!(users(&environment).exits(0).stdout, before);
+}
+
+#[test]
 fn a_pool_that_does_not_exist() {
     let mut environment = TestEnvironment::new();
     environment.set("AWS_COGNITO_USER_POOL_ID", "us-east-1_nothere0");

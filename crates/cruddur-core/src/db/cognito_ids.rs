@@ -51,6 +51,17 @@ pub struct Matched {
     pub username: Option<String>,
 }
 
+/// What stands for an id that is not known yet.
+const PLACEHOLDER: &str = "MOCK";
+
+impl Matched {
+    /// Whether taking the pool's id would write over another one.
+    pub fn overwrites(&self) -> bool {
+        let before = self.before.as_deref();
+        self.outcome == Outcome::Changed && before.is_some_and(|id| id != PLACEHOLDER)
+    }
+}
+
 impl Database {
     /// Finds out who of the pool is who here, and whose id here is another. The
     /// users here are read while those of the `pool` are on their way, and nothing

@@ -10,10 +10,7 @@ use super::{drop, place};
 use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
-use crate::ui::{printable, write_table};
-
-/// What stands for an id that is not known yet.
-const PLACEHOLDER: &str = "MOCK";
+use crate::ui::{counted, printable, write_table};
 
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
@@ -52,16 +49,14 @@ async fn confirm(
     if !context.target.production {
         return Ok(());
     }
-    let overwritten = matched
-        .iter()
-        .filter(|m| m.outcome == Outcome::Changed && m.before.as_deref() != Some(PLACEHOLDER))
-        .count();
+    let overwritten = matched.iter().filter(|m| m.overwrites()).count();
     if overwritten == 0 {
         return Ok(());
     }
-    context.ui.status(format_args!(
-        "{}: {overwritten} users have another Cognito id, which would be written over",
-        printable(&place(database))
+    context.ui.detail(format_args!(
+        "{}: another Cognito id of {} would be written over",
+        printable(&place(database)),
+        counted(overwritten as u64, "user")
     ));
     drop::confirm(context, confirmation, database).await
 }

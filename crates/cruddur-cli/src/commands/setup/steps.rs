@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
-use cruddur_core::db::cognito_ids::Outcome;
+use cruddur_core::db::cognito_ids::{Matched, Outcome};
 use cruddur_core::db::script::Script;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::schema::{Loaded, SchemaOptions};
@@ -149,23 +149,31 @@ async fn set_up_cognito_ids(
     }
     let pool = Pool::connect(&steps.context.target).await?;
     let matched = database.match_cognito_ids(pool.accounts()).await?;
+    // What is there is not written over, be it another pool's.
+    let (others, missing): (Vec<Matched>, Vec<Matched>) =
+        matched.iter().cloned().partition(Matched::overwrites);
+    let missing = missing.into();
     if !steps.dry_run {
-        database.set_cognito_ids(&matched).await?;
+        database.set_cognito_ids(&missing).await?;
     }
-    let count = |outcome| {
-        matched
-            .iter()
-            .filter(|user| user.outcome == outcome)
-            .count()
-    };
-    let changed = count(Outcome::Changed);
+    let count = |outcome| missing.iter().filter(|one| one.outcome == outcome).count();
+    let (changed, unchanged) = (count(Outcome::Changed), count(Outcome::Unchanged));
     let said = steps.said("changed", "would change");
-    let mut result = format!("{changed} {said}, {} unchanged", count(Outcome::Unchanged));
-    let others = matched.len() - changed - count(Outcome::Unchanged);
-    if others > 0 {
+    let mut result = format!("{changed} {said}, {unchanged} unchanged");
+    let left = [
+        (others.len(), "with another id here"),
+        (missing.len() - changed - unchanged, "without a match"),
+    ];
+    let left: Vec<String> = left
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, why)| format!("{count} {why}"))
+        .collect();
+    if !left.is_empty() {
         let flags = steps.context.global.flags();
         result += &format!(
-            ", {others} without a match (see `cruddur db update-cognito-user-ids{flags} --dry-run`)"
+            ", {} (see `cruddur db update-cognito-user-ids{flags} --dry-run`)",
+            left.join(", ")
         );
     }
     steps.done("Cognito ids", changed > 0, result);
@@ -208,6 +216,14 @@ async fn set_up_conversations(
         if !has_both {
             let result = format!("{}: would be seeded", handles.join(" and "));
             steps.done("conversation", true, result);
+            continue;
+        }
+        // Where people talk already, a conversation of nobody's is not what is missing.
+        let group = conversation.message_group_uuid;
+        if steps.context.target.production && table.holds_other_conversations(&[group]).await? {
+            let flags = steps.context.global.flags();
+            let result = format!("skipped: the table holds others (see `cruddur ddb seed{flags}`)");
+            steps.done("conversation", false, result);
             continue;
         }
         let people = database.people_by_handles(&handles).await?;

@@ -7,13 +7,17 @@ use cruddur_core::stream::StreamEvent;
 
 use super::Totals;
 use crate::args::DryRun;
+use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::input;
+use crate::ui::printable;
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// The event, {"Records":[…]}; - reads standard input
     file: PathBuf,
+    #[command(flatten)]
+    confirmation: Confirmation,
     #[command(flatten)]
     dry: DryRun,
 }
@@ -26,14 +30,22 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
         message,
     })?;
     let table = Table::connect(&context.target).await?;
-    if let Some(other) = event.table().filter(|other| *other != table.name()) {
-        context.ui.status(format_args!(
-            "the event is of the table {other}; it is applied to {} at {}",
+    let dry_run = args.dry.dry_run;
+    // Its messages may be none of this table's, whose conversations they move.
+    if event.table() != Some(own_name(&table)) {
+        context.ui.detail(format_args!(
+            "the event is of {}; it is applied to {} at {}",
+            match event.table() {
+                Some(other) => format!("the table {}", printable(other)),
+                None => "a table that it does not name".to_owned(),
+            },
             table.name(),
             table.at()
         ));
+        if !dry_run {
+            args.confirmation.require(context, table.name()).await?;
+        }
     }
-    let dry_run = args.dry.dry_run;
     let applied = match dry_run {
         true => cruddur_core::stream::foretell(&table, &event.records).await,
         false => cruddur_core::stream::apply(&table, &event.records).await,
@@ -45,4 +57,10 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
     let mut totals = Totals::new(dry_run);
     totals.add(event.records.len(), &applied);
     totals.show(context)
+}
+
+/// The table's name, for which an ARN may stand that ends with it.
+fn own_name(table: &Table) -> &str {
+    let name = table.name();
+    name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
