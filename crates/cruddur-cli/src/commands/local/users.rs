@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use cruddur_core::Error;
 use cruddur_core::cognito::{Pool, PoolUser};
 use cruddur_core::db::Database;
+use cruddur_core::db::cognito_ids::Matched;
 use serde::Serialize;
 
 use super::env::variables;
@@ -97,7 +98,9 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
     added.added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
     if here.is_some_and(|user| user.cognito_user_id != sub) {
         let matched = database.match_cognito_ids(pool.accounts()).await?;
-        database.set_cognito_ids(&matched).await?;
+        let own = |one: &&Matched| one.handle.as_deref() == Some(handle);
+        let own = matched.iter().filter(own).cloned().collect();
+        database.set_cognito_ids(&own).await?;
     }
     added.cognito_user_id = Some(sub);
     tell(context, &added)

@@ -242,10 +242,21 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
         let again = folder.run(again).exits(0);
         assert!(again.stderr.contains("ann is there already"), "{again}");
     }
+    // It sees to one user's id, and leaves the others to those who changed them.
+    let changed =
+        "update public.users set cognito_user_id = 'mine' where handle in ('ann', 'bayko')";
+    folder.environment.write("ids.sql", changed);
+    folder.run(&["db", "seed", "--file", "ids.sql"]).exits(0);
+    folder.run(&add).exits(0);
+    for (handle, own) in [("ann", false), ("bayko", true)] {
+        let user = folder.run(&["db", "users", handle, "-o", "json"]).exits(0);
+        assert_eq!(user.stdout.contains("\"mine\""), own, "{user}");
+    }
     let other = ["local", "users", "add", "ann", "--email", "a@example.com"];
     folder.run(&other).exits(1);
 
-    folder.run(&["local", "snapshot", "save", "known"]).exits(0);
+    let saved = folder.run(&["local", "snapshot", "save", "known"]).exits(0);
+    assert!(saved.stderr.contains("again, in the background"), "{saved}");
     folder.run(&["local", "snapshot", "save", "known"]).exits(1);
     folder.run(&["local", "snapshot", "save", "../x"]).exits(2);
     folder.run(&["local", "snapshot", "restore", "no"]).exits(6);
