@@ -24,6 +24,7 @@ use super::up;
 use crate::app::{Interruption, Listener};
 use crate::commands::setup;
 use crate::context::Context;
+use crate::ui::printable;
 
 pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     // Before anything that a signal would leave behind.
@@ -59,7 +60,7 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode
         }
         Err(error) => args.not_run(context, &error),
     };
-    stack.stop().await?;
+    end(context, stack).await;
     drop(folder);
     Ok(code)
 }
@@ -82,7 +83,7 @@ async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {
     let stack = cruddur_local::start(dir.clone(), options, |_| ()).await?;
     let set_up = setup::fill(&context.for_stack(&variables(stack.state()), true)).await;
     if let Err(error) = set_up {
-        stack.stop().await?;
+        end(context, stack).await;
         return Err(error);
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -90,6 +91,14 @@ async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {
         "the local stack is set up, after {seconds:.1} s"
     ));
     Ok(stack)
+}
+
+/// Ends a stack whose folder is about to go, so that what cannot be written there
+/// is no reason to lose the command's status, or why it was not run.
+async fn end(context: &Context, stack: Stack) {
+    if let Err(error) = stack.stop().await {
+        context.ui.warning(printable(&error.to_string()));
+    }
 }
 
 /// Waits until the command ends, passing on what it would not get otherwise.
