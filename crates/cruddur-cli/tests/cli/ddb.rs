@@ -219,6 +219,43 @@ fn seeding_again_changes_nothing_and_refreshing_leaves_nothing_behind() {
 }
 
 #[test]
+fn conversations_that_were_seeded_before_one_that_fails_are_told() {
+    let environment = seeded();
+    let conversation = |number: u32, messages: usize| {
+        let line = json!({"handle": "bayko", "message": "hi"});
+        json!({
+            "message_group_uuid": format!("00000000-0000-4000-8000-00000000000{number}"),
+            "users": ["bayko", "londo"],
+            "messages": vec![line; messages],
+        })
+        .to_string()
+    };
+    environment.write("b.json", conversation(2, 1));
+    let ending = ["--ending-at", "2023-03-24T09:45:01Z"];
+    let seed = |files: &[&str], more: &[&str]| {
+        environment.run(&[&["ddb", "seed", "-o", "json"], files, more].concat())
+    };
+    seed(&["b.json"], &[]).exits(0);
+    // What has grown since would reach into the future.
+    environment.write("a.json", conversation(1, 1));
+    environment.write("b.json", conversation(2, 3));
+    environment.write("c.json", conversation(3, 1));
+    let files = ["a.json", "b.json", "c.json"];
+    let dry = seed(&files, &["--dry-run"]).exits(1);
+    assert_eq!(dry.json()[0]["state"], "created");
+    let run = seed(&files, &ending).exits(3);
+    assert_eq!(run.json().as_array().unwrap().len(), 1, "{run}");
+    assert_eq!(run.json()[0]["written"], 3, "{run}");
+    let told = "error: 1 conversation seeded, then: conversation 00000000";
+    assert!(run.stderr.contains(told), "{run}");
+    for file in ["b.json", "c.json"] {
+        assert!(run.stderr.contains(&format!("not done: {file}\n")), "{run}");
+    }
+    // Nothing was done in a second run.
+    seed(&files, &ending).exits(1);
+}
+
+#[test]
 fn a_scan_is_read_back_without_loss() {
     let environment = TestEnvironment::new();
     environment.run(&["ddb", "schema-load"]).exits(0);

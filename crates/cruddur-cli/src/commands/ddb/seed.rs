@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use cruddur_core::Error;
 use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::item::Person;
@@ -53,14 +54,19 @@ pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
         max_capacity: args.pace.max_capacity,
     };
     let mut seeded = Vec::new();
+    let mut failed = None;
     for (conversation, people) in conversations.iter().zip(&people) {
         let bar = Bar::new(&context.ui, Some(0), "messages");
         let mut progress = |done, total| bar.set(done, Some(total));
-        seeded.push(
-            table
-                .seed(conversation, people, &options, &mut progress)
-                .await?,
-        );
+        let one = table.seed(conversation, people, &options, &mut progress);
+        match one.await {
+            Ok(one) => seeded.push(one),
+            Err(error) if seeded.is_empty() => return Err(error.into()),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
     }
     context.ui.list(&seeded, |out| {
         seeded
@@ -69,7 +75,27 @@ pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
     })?;
     let units: f64 = seeded.iter().map(|one| one.consumed_capacity).sum();
     super::tell_units(context, units, "write");
-    Ok(())
+    let wrote = !options.dry_run && seeded.iter().any(|one| one.written + one.deleted > 0);
+    match failed {
+        Some(error) if wrote => Err(partly(&seeded, &conversations, error).into()),
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+/// The error of a run that had seeded some of the conversations when it came to one
+/// that it could not.
+fn partly(seeded: &[Seeded], all: &[Conversation], error: Error) -> Error {
+    let message = format!(
+        "{} seeded, then: {error}",
+        counted(seeded.len() as u64, "conversation")
+    );
+    let rest = &all[seeded.len()..];
+    let mut not_done: Vec<String> = rest.iter().map(|one| one.file.clone()).collect();
+    if let Error::Partial { not_done: more, .. } = error {
+        not_done.extend(more);
+    }
+    Error::Partial { message, not_done }
 }
 
 /// All files are read before anything is written.

@@ -153,9 +153,8 @@ impl Table {
             if plan.is_empty() {
                 return Ok(seeded.clone());
             }
-            let applied = self
-                .apply(conversation, &plan, &write, seeded, progress)
-                .await?;
+            let applied = self.apply(conversation, &plan, &write, seeded, progress);
+            let applied = applied.await.map_err(|error| partly(seeded, error))?;
             // Another run may have seeded the same group meanwhile.
             if applied && self.stands(conversation, people, &plan).await? {
                 return Ok(seeded.clone());
@@ -185,6 +184,18 @@ fn begun(conversation: &Conversation, plan: &Plan<'_>, when: When) -> Seeded {
         first_at: plan.schedule.first_at(),
         last_at: plan.schedule.last_at(),
         consumed_capacity: 0.0,
+    }
+}
+
+/// The error of a run that had written something when it came to it.
+fn partly(seeded: &Seeded, error: Error) -> Error {
+    if seeded.written + seeded.deleted == 0 || matches!(error, Error::Partial { .. }) {
+        return error;
+    }
+    let group = seeded.message_group_uuid;
+    Error::Partial {
+        message: format!("{} items were written, then: {error}", seeded.written),
+        not_done: vec![format!("what else conversation {group} needs")],
     }
 }
 
