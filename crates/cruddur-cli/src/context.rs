@@ -11,7 +11,10 @@ use anyhow::Context as _;
 use cruddur_core::Service;
 use cruddur_core::aws::OnRetry;
 use cruddur_core::db::ConnectionUrl;
-use cruddur_core::target::{Choice, Inputs, LocalStack, PasswordFile, Target, leads_elsewhere};
+use cruddur_core::target::{
+    BY_DEFAULT, Choice, DEFAULT_ENDPOINT_URL, Inputs, LocalStack, PasswordFile, Target,
+    leads_elsewhere,
+};
 use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
@@ -81,6 +84,20 @@ impl Context {
             global,
             inputs,
         })
+    }
+
+    /// Says so where this folder's stack does not run, and something else is asked
+    /// in its place: it may be the stack of another folder.
+    pub fn tell_of_stack_that_is_down(&self) {
+        if let Ok(dynamodb) = &self.target.dynamodb
+            && dynamodb.why == BY_DEFAULT
+            && let Some(dir) = StackDir::find(&self.folder)
+        {
+            self.ui.warning(format_args!(
+                "the local stack in {} is not running; this goes to {DEFAULT_ENDPOINT_URL}",
+                dir.path().display()
+            ));
+        }
     }
 
     /// Resolves the target anew, after the local stack was started.

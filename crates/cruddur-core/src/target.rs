@@ -13,7 +13,7 @@
 //!
 //! What a database URL leaves open is taken from libpq's variables (`PGPASSWORD`
 //! and so on; `PGSSLMODE` not in production), as it is by psql and psycopg, and a
-//! password after that from libpq's password file.
+//! password after that from libpq's password file. The stack's leaves nothing open.
 //!
 //! What one service lacks is an error only for the command that needs the
 //! service, so each is kept as a result of its own.
@@ -34,6 +34,9 @@ pub const DEFAULT_ENDPOINT_URL: &str = "http://localhost:8000";
 pub const DEFAULT_CONNECTION_URL: &str = "postgresql://postgres:password@localhost:5432/cruddur";
 /// The region where none is given, in development only.
 pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// Why a value was chosen that nobody gave.
+pub const BY_DEFAULT: &str = "the default";
 
 /// Everything a target is resolved from.
 #[derive(Debug, Default, Clone)]

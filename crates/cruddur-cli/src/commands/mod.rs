@@ -81,7 +81,10 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode
         Command::Target(args) => target::target(context, &args),
         Command::Doctor(args) => return doctor::doctor(context, &args).await,
         Command::Wait(args) => wait::wait(context, &args).await,
-        Command::Ddb(command) => ddb::run(context, command).await,
+        Command::Ddb(command) => {
+            context.tell_of_stack_that_is_down();
+            ddb::run(context, command).await
+        }
         Command::Db(command) => db::run(context, command).await,
         Command::Cognito(command) => cognito::run(context, command).await,
         Command::Local(command) => return local::run(context, command).await,

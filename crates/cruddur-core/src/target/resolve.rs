@@ -3,8 +3,8 @@
 use http::Uri;
 
 use super::{
-    Choice, DEFAULT_CONNECTION_URL, DEFAULT_ENDPOINT_URL, DEFAULT_REGION, DEFAULT_TABLE, Endpoint,
-    Inputs, LocalStack, Target, leads_elsewhere, variable,
+    BY_DEFAULT, Choice, DEFAULT_CONNECTION_URL, DEFAULT_ENDPOINT_URL, DEFAULT_REGION,
+    DEFAULT_TABLE, Endpoint, Inputs, LocalStack, Target, leads_elsewhere, variable,
 };
 use crate::db::ConnectionUrl;
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ impl Target {
             production: inputs.production,
             table: match &inputs.table {
                 Some(table) => Choice::new(table.clone(), "--table"),
-                None => Choice::new(DEFAULT_TABLE.to_owned(), "the default"),
+                None => Choice::new(DEFAULT_TABLE.to_owned(), BY_DEFAULT),
             },
             region: region(&inputs),
             dynamodb: dynamodb(&inputs),
@@ -39,7 +39,20 @@ fn first_of<'a>(inputs: &'a Inputs, names: &[&'static str]) -> Option<(&'a str, 
         .find_map(|name| Some((variable(&inputs.variables, name)?, *name)))
 }
 
+/// The region, which becomes a part of host names.
 fn region(inputs: &Inputs) -> Result<Choice<String>> {
+    let choice = named_region(inputs)?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match &choice.value {
+        name if !name.is_empty() && name.chars().all(fits) => Ok(choice),
+        name => Err(Error::Usage(format!(
+            "{name:?}, which {} names, is no region such as us-east-1",
+            choice.why
+        ))),
+    }
+}
+
+fn named_region(inputs: &Inputs) -> Result<Choice<String>> {
     if let Some(region) = &inputs.region {
         return Ok(Choice::new(region.clone(), "--region"));
     }
@@ -56,7 +69,7 @@ fn region(inputs: &Inputs) -> Result<Choice<String>> {
             set: "--region or AWS_REGION".to_owned(),
         });
     }
-    Ok(Choice::new(DEFAULT_REGION.to_owned(), "the default"))
+    Ok(Choice::new(DEFAULT_REGION.to_owned(), BY_DEFAULT))
 }
 
 fn dynamodb(inputs: &Inputs) -> Result<Choice<Endpoint>> {
@@ -73,7 +86,7 @@ fn dynamodb(inputs: &Inputs) -> Result<Choice<Endpoint>> {
     if let Some(local) = &inputs.local {
         return endpoint(inputs, &local.dynamodb, &stack(local));
     }
-    endpoint(inputs, DEFAULT_ENDPOINT_URL, "the default")
+    endpoint(inputs, DEFAULT_ENDPOINT_URL, BY_DEFAULT)
 }
 
 fn cognito(inputs: &Inputs) -> Result<Choice<Endpoint>> {
@@ -86,7 +99,7 @@ fn cognito(inputs: &Inputs) -> Result<Choice<Endpoint>> {
     }
     match &inputs.local {
         Some(local) => endpoint(inputs, &local.cognito, &stack(local)),
-        None => Ok(Choice::new(Endpoint::Aws, "the default")),
+        None => Ok(Choice::new(Endpoint::Aws, BY_DEFAULT)),
     }
 }
 
@@ -100,17 +113,21 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
         let choice = connection_url(inputs, url, name)?;
         return Ok(Choice::new(choice.value.verified_by_default(), choice.why));
     }
-    let (url, why) = match first_of(inputs, &["CONNECTION_URL", "DATABASE_URL"]) {
-        Some((url, name)) => (url, name.to_owned()),
-        None => match &inputs.local {
-            Some(local) => (local.postgres.as_str(), stack(local)),
-            None => (DEFAULT_CONNECTION_URL, "the default".to_owned()),
-        },
+    let variables = ["CONNECTION_URL", "DATABASE_URL"];
+    let choice = match (first_of(inputs, &variables), &inputs.local) {
+        (Some((url, name)), _) => connection_url(inputs, url, name)?,
+        // Nothing is missing in the stack's, and libpq's variables may be for any
+        // other server.
+        (None, Some(local)) => {
+            let why = stack(local);
+            Choice::new(ConnectionUrl::parse(&local.postgres, &why)?, why)
+        }
+        (None, None) => connection_url(inputs, DEFAULT_CONNECTION_URL, BY_DEFAULT)?,
     };
-    let choice = connection_url(inputs, url, &why)?;
     if let Some(host) = choice.value.hosts().iter().find(|host| is_on_rds(host)) {
         return Err(Error::Refused(format!(
-            "{why} names the database host {host} on Amazon RDS, and --prod was not given"
+            "{} names the database host {host} on Amazon RDS, and --prod was not given",
+            choice.why
         )));
     }
     Ok(choice)

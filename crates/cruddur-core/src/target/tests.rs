@@ -94,6 +94,38 @@ fn a_password_is_the_urls_then_the_variables_then_the_files() {
 }
 
 #[test]
+fn a_region_is_a_part_of_a_host_name() {
+    for (region, variables, source) in [
+        (Some(""), &[][..], "--region"),
+        (None, &[("AWS_REGION", "us-east-1 ")], "AWS_REGION"),
+        (
+            None,
+            &[("AWS_DEFAULT_REGION", "us_east")],
+            "AWS_DEFAULT_REGION",
+        ),
+    ] {
+        let mut inputs = inputs(variables);
+        inputs.region = region.map(str::to_owned);
+        let error = Target::resolve(inputs).region.unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+        assert!(error.to_string().contains(source), "{error}");
+    }
+}
+
+#[test]
+fn the_local_stacks_database_is_reached_as_it_says_whatever_libpq_is_told() {
+    let mut inputs = inputs(&[("PGSSLMODE", "bogus"), ("PGPORT", "1"), ("PGUSER", "me")]);
+    inputs.local = Some(local());
+    let choice = Target::resolve(inputs).postgres.unwrap();
+    assert_eq!(
+        choice.value.to_string(),
+        ConnectionUrl::parse(&local().postgres, "")
+            .unwrap()
+            .to_string()
+    );
+}
+
+#[test]
 fn production_ignores_inherited_endpoints_and_says_so() {
     let mut inputs = inputs(&[
         ("AWS_ENDPOINT_URL", "http://b"),

@@ -93,6 +93,10 @@ fn from_up_to_down() {
         .exits(4)
         .json();
     assert_eq!(stopped["state"], "stopped");
+    // Whatever listens there, it is not what the folder has.
+    let elsewhere = folder.run(&["ddb", "list-tables"]);
+    let told = "is not running; this goes to http://localhost:8000";
+    assert!(elsewhere.stderr.contains(told), "{elsewhere}");
     // Its database is there when it starts again, at the same address.
     folder.up();
     let now = folder.run(&["local", "env", "-o", "json"]).exits(0).json();
