@@ -219,6 +219,17 @@ fn seeding_again_changes_nothing_and_refreshing_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_import_into_no_table_is_no_better_dry() {
+    let environment = TestEnvironment::new();
+    environment.write("one.jsonl", r#"{"pk":{"S":"a"},"sk":{"S":"b"}}"#);
+    for more in [&[][..], &["--dry-run"]] {
+        environment
+            .run(&[&["ddb", "import", "one.jsonl"], more].concat())
+            .exits(6);
+    }
+}
+
+#[test]
 fn conversations_that_were_seeded_before_one_that_fails_are_told() {
     let environment = seeded();
     let conversation = |number: u32, messages: usize| {

@@ -158,6 +158,9 @@ async fn a_dry_run_reads_and_writes_nothing() {
     };
     let imported = table.import(source, &dry, &mut |_| {}).await;
     assert_eq!((imported.written, imported.bad[0].line), (40, 41));
+    let error = imported.into_result("-", OnError::Continue).unwrap_err();
+    let told = "40 items of - would be written, 1 lines would not";
+    assert_eq!(error.to_string(), told);
     assert!(all_items(&table).await.is_empty());
 }
 

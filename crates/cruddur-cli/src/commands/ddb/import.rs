@@ -63,7 +63,10 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
     };
     let source = input::open(&args.file).await?;
     let table = Table::connect(&context.target).await?;
-    if !options.dry_run {
+    if options.dry_run {
+        // Nothing would be written to a table that is not there.
+        table.summary().await?;
+    } else {
         guard(context, args, &table).await?;
     }
     let bar = Bar::new(&context.ui, None, "items written");

@@ -61,6 +61,8 @@ pub struct Imported {
     pub first_unwritten: Option<u64>,
     /// Write capacity units; 0 where they are not asked for, as in [`Written`].
     pub consumed_capacity: f64,
+    /// Whether it was a dry run, which sends nothing.
+    pub dry_run: bool,
 }
 
 impl Table {
@@ -87,9 +89,12 @@ impl Table {
             Some((chunks.recv().await?, chunks))
         });
         if options.dry_run {
+            let mut imported = Imported {
+                dry_run: true,
+                ..Imported::default()
+            };
             let mut source = std::pin::pin!(source);
             while source.next().await.is_some() {}
-            let mut imported = Imported::default();
             imported.take_reading(reading.await.unwrap_or_default());
             imported.written = imported.read - imported.bad_total;
             return imported;
@@ -161,6 +166,10 @@ impl Imported {
         let Some(first) = self.bad.first() else {
             return Ok(self);
         };
+        let (are, are_not) = match self.dry_run {
+            true => ("would be", "would not"),
+            false => ("are", "are not"),
+        };
         if on_error == OnError::Stop {
             let cause = input(file, first);
             if self.written == 0 {
@@ -171,7 +180,7 @@ impl Imported {
             let line = unwritten.min(first.line);
             return Err(Error::Partial {
                 message: format!(
-                    "{cause}; items before it that are written: {}",
+                    "{cause}; items before it that {are} written: {}",
                     self.written
                 ),
                 not_done: vec![format!("{file} from line {line} on")],
@@ -187,7 +196,7 @@ impl Imported {
         }
         Err(Error::Partial {
             message: format!(
-                "{} items of {file} are written, {} lines are not",
+                "{} items of {file} {are} written, {} lines {are_not}",
                 self.written, self.bad_total
             ),
             not_done,

@@ -75,7 +75,10 @@ impl<'de> Visitor<'de> for Line {
     type Value = Attributes<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an item such as {\"pk\":{\"S\":\"…\"},\"sk\":{\"S\":\"…\"}}")
+        f.write_str(
+            "an item such as {\"pk\":{\"S\":\"…\"},\"sk\":{\"S\":\"…\"}}, \
+             each by itself and not in an array",
+        )
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
