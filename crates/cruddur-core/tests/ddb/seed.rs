@@ -300,6 +300,8 @@ async fn what_cannot_be_seeded_is_said() {
     let place = format!("seeds/andrewbrown-bayko.json:{line}: ");
     assert!(error.to_string().starts_with(&place), "{error}");
     assert!(all_items(&table).await.is_empty());
+    let error = seed(&table, &options("0001-01-01T00:00:00Z")).await;
+    assert!(error.unwrap_err().to_string().contains("the year 0001"));
     let absent = no_table().await;
     let error = seed(&absent, &options(NOON)).await.unwrap_err();
     assert!(matches!(error, Error::TableNotFound { .. }), "{error}");

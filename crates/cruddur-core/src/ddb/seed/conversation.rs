@@ -44,7 +44,10 @@ pub struct Line {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with message_group_uuid, users and messages"
+)]
 struct File<'a> {
     #[serde(borrow)]
     message_group_uuid: &'a RawValue,
@@ -55,7 +58,7 @@ struct File<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with handle and message")]
 struct Entry {
     handle: String,
     message: String,
@@ -239,7 +242,12 @@ mod tests {
         for (text, line, expected) in [
             (String::new(), 1, "EOF"),
             ("hello".into(), 1, "expected value"),
-            ("[1]".into(), 1, "invalid length"),
+            (
+                "[]".into(),
+                1,
+                "expected an object with message_group_uuid, users",
+            ),
+            ("[1]".into(), 1, "expected"),
             (HEAD.to_owned(), 4, "EOF"),
             (format!("{HEAD}]\n,\"mood\":1}}"), 5, "unknown field `mood`"),
             (

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Duration, SubsecRound, Utc};
+use chrono::{DateTime, Datelike as _, Duration, SubsecRound, Utc};
 use uuid::Uuid;
 
 use super::conversation::{Conversation, Line, too_large};
@@ -186,6 +186,11 @@ pub fn plan<'a>(
         people,
         start,
     };
+    if start.year() < 1 {
+        return Err(Error::Usage(
+            "the conversation would begin before the year 0001, at which keys begin".to_owned(),
+        ));
+    }
     schedule.check_sizes()?;
     let (scheduled, elsewhere): (Vec<&Found>, Vec<&Found>) = survey
         .messages

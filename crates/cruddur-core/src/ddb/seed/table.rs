@@ -29,9 +29,15 @@ impl Table {
             self.list(&people[0], group).await?,
             self.list(&people[1], group).await?,
         ];
-        let items = self
-            .partition(&message_pk(group), "sk, message_uuid, message")
-            .await?;
+        let projection = "sk, message_uuid, message, user_uuid, user_handle";
+        let items = self.partition(&message_pk(group), projection).await?;
+        if let Some(other) = items.iter().find_map(|item| stranger(item, people)) {
+            return Err(Error::Failed(format!(
+                "conversation {group} of {} and {} is another one in table {} at {}: {other} \
+                 writes there",
+                people[0].handle, people[1].handle, self.name, self.at
+            )));
+        }
         let positions = plan::positions(conversation, items.len());
         let messages = items
             .iter()
@@ -211,6 +217,14 @@ impl Table {
         .await?;
         Ok(other)
     }
+}
+
+/// The handle of a message's sender who is neither of two people, be it by another
+/// handle or by another uuid.
+fn stranger<'a>(item: &'a Item, people: &[Person; 2]) -> Option<&'a str> {
+    let (uuid, handle) = (text(item, "user_uuid")?, text(item, "user_handle")?);
+    let is_one = |person: &Person| person.uuid == uuid || person.handle == handle;
+    (!people.iter().any(is_one)).then_some(handle)
 }
 
 /// The text of an attribute, which other programs may have left out.

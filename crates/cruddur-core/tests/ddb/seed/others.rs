@@ -1,7 +1,7 @@
 //! Seeding a table into which others write as well.
 
 use chrono::Duration;
-use cruddur_core::ddb::item::{Item, Message, MessageGroup, text};
+use cruddur_core::ddb::item::{Item, Message, MessageGroup, Person, text};
 use cruddur_core::ddb::seed::{SeedOptions, SeedState};
 use cruddur_core::time::{parse_instant, to_key};
 use uuid::Uuid;
@@ -60,6 +60,28 @@ async fn what_people_wrote_survives_and_leads_the_lists() {
 }
 
 /// Whatever each of them does, whatever there was, and whenever the second begins.
+#[tokio::test]
+async fn a_conversation_of_others_is_not_joined() {
+    let table = table().await;
+    seed(&table, &options(NOON)).await.unwrap();
+    let before = all_items(&table).await;
+    let [one, _] = people();
+    let third = Person {
+        uuid: "33333333-0000-4000-8000-000000000000".to_owned(),
+        display_name: "Londo Mollari".to_owned(),
+        handle: "londo".to_owned(),
+    };
+    let mut conversation = conversation();
+    conversation.users[1] = "londo".to_owned();
+    let error = table
+        .seed(&conversation, &[one, third], &options(NOON), &mut |_, _| {})
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("bayko writes there"), "{error}");
+    assert_eq!(all_items(&table).await, before);
+}
+
 #[tokio::test]
 async fn two_runs_at_once_leave_one_conversation() {
     let ways = [options(NOON), options(LATER), refresh(NOON), refresh(LATER)];
