@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cruddur_local::{
     Detached, Down, Error, StackDir, State, Status, down, spawn_detached, start, wait_until_ready,
 };
 use serde_json::json;
+use tokio::sync::Barrier;
 
 use crate::support::{alive, aws, kill, options, sql_at};
 
@@ -120,18 +122,24 @@ async fn what_was_acknowledged_survives_a_kill() {
         .await
         .unwrap();
 
+    let begun = Arc::new(Barrier::new(4));
     let writers: Vec<_> = (0..3)
-        .map(|kind| tokio::spawn(write(state.clone(), kind)))
+        .map(|kind| tokio::spawn(write(state.clone(), kind, begun.clone())))
         .collect();
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::timeout(SOON, begun.wait()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
     kill(state.pid);
     let mut acknowledged = Vec::new();
     for writer in writers {
         acknowledged.push(writer.await.unwrap());
-        assert!(*acknowledged.last().unwrap() > 0);
     }
     let dir = StackDir::at(folder.path());
-    assert!(matches!(dir.status().unwrap(), Status::Died(_)));
+    // Its sockets close before its lock does.
+    let deadline = Instant::now() + SOON;
+    while !matches!(dir.status().unwrap(), Status::Died(_)) {
+        assert!(Instant::now() < deadline, "{:?}", dir.status());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 
     let path = folder.path().to_owned();
     let state = tokio::task::spawn_blocking(move || up(&path))
@@ -161,8 +169,9 @@ async fn what_was_acknowledged_survives_a_kill() {
         .unwrap();
 }
 
-/// Writes to one of the three until that fails; how often it was acknowledged.
-async fn write(state: State, kind: usize) -> u64 {
+/// Writes to one of the three until that fails, and says when the first was
+/// acknowledged, and how often it was in the end.
+async fn write(state: State, kind: usize, begun: Arc<Barrier>) -> u64 {
     for n in 0.. {
         let name = format!("thing-{n}");
         let acknowledged = match kind {
@@ -183,8 +192,10 @@ async fn write(state: State, kind: usize) -> u64 {
                 made.is_ok_and(|(status, _)| status == 200)
             }
         };
-        if !acknowledged {
-            return n;
+        match acknowledged {
+            true if n == 0 => _ = begun.wait().await,
+            true => {}
+            false => return n,
         }
     }
     0
