@@ -13,12 +13,16 @@ mod stream;
 pub mod up;
 mod users;
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use cruddur_local::{StackDir, State, Status};
+use serde::Serialize;
 
 use crate::context::Context;
+use crate::ui::printable;
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -67,6 +71,35 @@ pub async fn run(context: &Context, command: LocalCommand) -> anyhow::Result<Exi
         LocalCommand::Reset(args) => reset::reset(context, &args).await,
         LocalCommand::Snapshot(command) => snapshot::run(context, command).await,
         LocalCommand::Users(command) => users::run(context, command).await,
+    }
+}
+
+/// What was done to the data of a folder's stack, or would be.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    folder: String,
+    /// The snapshot that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<&'a str>,
+    done: bool,
+    dry_run: bool,
+}
+
+impl<'a> Done<'a> {
+    fn new(dir: &StackDir, snapshot: Option<&'a str>, dry_run: bool) -> Done<'a> {
+        Done {
+            folder: dir.path().display().to_string(),
+            snapshot,
+            done: !dry_run,
+            dry_run,
+        }
+    }
+
+    /// Prints it, for people as a sentence.
+    fn show(&self, context: &Context, sentence: impl Display) -> anyhow::Result<()> {
+        let sentence = printable(&sentence.to_string());
+        context.ui.show(self, |out| writeln!(out, "{sentence}"))?;
+        Ok(())
     }
 }
 

@@ -6,8 +6,8 @@ use cruddur_local::{StackDir, State, Status};
 
 use super::env::variables;
 use super::restart::{STOP_TIMEOUT, around, known, to_the_end};
-use super::stack_dir;
 use super::up::{self, Manner};
+use super::{Done, stack_dir};
 use crate::app::Interruption;
 use crate::args::DryRun;
 use crate::commands::setup;
@@ -30,8 +30,16 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     let folder = dir.path().display();
     let ui = &context.ui;
     let there = dir.path().exists();
+    let done = Done::new(&dir, None, args.dry.dry_run);
     if !there && !args.seed {
-        ui.status(format_args!("there is nothing to delete in {folder}"));
+        let nothing = Done {
+            done: false,
+            ..done
+        };
+        nothing.show(
+            context,
+            format_args!("there is nothing to delete in {folder}"),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let manner = match known(&dir)? {
@@ -40,9 +48,8 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     };
     if args.dry.dry_run {
         let then = if args.seed { ", and seed it" } else { "" };
-        ui.status(format_args!(
-            "would delete the data of the local stack in {folder}{then}"
-        ));
+        let would = format_args!("would delete the data of the local stack in {folder}{then}");
+        done.show(context, would)?;
         return Ok(ExitCode::SUCCESS);
     }
     if !args.yes && there {
@@ -53,9 +60,10 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     }
     let mut interruption = Interruption::listen();
     let ((), restarted) = around(context, &dir, &mut interruption, cruddur_local::reset).await?;
-    ui.status(format_args!(
-        "deleted the data of the local stack in {folder}"
-    ));
+    done.show(
+        context,
+        format_args!("deleted the data of the local stack in {folder}"),
+    )?;
     match &restarted {
         Some(state) if args.seed => seed(context, state, &mut interruption).await?,
         None if args.seed => seed_stopped(context, &dir, manner, &mut interruption).await?,

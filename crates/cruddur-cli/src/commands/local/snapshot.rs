@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use cruddur_local::StackDir;
 
 use super::restart::around;
-use super::stack_dir;
+use super::{Done, stack_dir};
 use crate::app::Interruption;
 use crate::args::DryRun;
 use crate::context::Context;
@@ -57,40 +58,44 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
     let folder = dir.path().display();
     // Before the stack is ended for nothing.
     cruddur_local::snapshot_check_new(&dir, &name)?;
-    if args.dry.dry_run {
-        context.ui.status(format_args!(
-            "would save the data of the local stack in {folder} as {name}"
-        ));
-        return Ok(());
+    let done = Done::new(&dir, Some(&name), args.dry.dry_run);
+    if done.dry_run {
+        let would = format_args!("would save the data of the local stack in {folder} as {name}");
+        return done.show(context, would);
     }
-    let work = move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_save(dir, &name);
-    let (saved, _) = around(context, &dir, &mut Interruption::listen(), work).await?;
-    context.ui.status(format_args!(
-        "saved the data of the local stack in {folder} as {}",
-        saved.name
-    ));
-    Ok(())
+    let work = {
+        let name = name.clone();
+        move |dir: &StackDir| cruddur_local::snapshot_save(dir, &name)
+    };
+    around(context, &dir, &mut Interruption::listen(), work).await?;
+    done.show(
+        context,
+        format_args!("saved the data of the local stack in {folder} as {name}"),
+    )
 }
 
 async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
     let (dir, name) = (stack_dir(context)?, args.name);
     let folder = dir.path().display();
     cruddur_local::snapshot_check(&dir, &name)?;
-    if args.dry.dry_run {
-        context.ui.status(format_args!(
-            "would put the data of the local stack in {folder} back as it was in {name}"
-        ));
-        return Ok(());
+    let done = Done::new(&dir, Some(&name), args.dry.dry_run);
+    if done.dry_run {
+        return done.show(
+            context,
+            format_args!(
+                "would put the data of the local stack in {folder} back as it was in {name}"
+            ),
+        );
     }
     let work = {
         let name = name.clone();
-        move |dir: &cruddur_local::StackDir| cruddur_local::snapshot_restore(dir, &name)
+        move |dir: &StackDir| cruddur_local::snapshot_restore(dir, &name)
     };
     around(context, &dir, &mut Interruption::listen(), work).await?;
-    context.ui.status(format_args!(
-        "the data of the local stack in {folder} is as it was in {name}"
-    ));
-    Ok(())
+    done.show(
+        context,
+        format_args!("the data of the local stack in {folder} is as it was in {name}"),
+    )
 }
 
 fn list(context: &Context) -> anyhow::Result<()> {
@@ -120,14 +125,13 @@ fn delete(context: &Context, args: &DeleteArgs) -> anyhow::Result<()> {
     cruddur_local::snapshot_check(&dir, name)?;
     let (ui, folder) = (&context.ui, dir.path().display());
     let what = format!("the snapshot {name} of the local stack in {folder}");
-    if args.snapshot.dry.dry_run {
-        ui.status(format_args!("would delete {what}"));
-        return Ok(());
+    let done = Done::new(&dir, Some(name), args.snapshot.dry.dry_run);
+    if done.dry_run {
+        return done.show(context, format_args!("would delete {what}"));
     }
     if !args.yes {
         ui.confirm(format_args!("delete {what}? [y/N]"), "--yes")?;
     }
     cruddur_local::snapshot_delete(&dir, name)?;
-    ui.status(format_args!("deleted {what}"));
-    Ok(())
+    done.show(context, format_args!("deleted {what}"))
 }

@@ -1,5 +1,6 @@
 //! `cruddur local users`: people in the stack's pool and in its database.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -119,12 +120,11 @@ fn tell(context: &Context, added: &Added<'_>) -> anyhow::Result<()> {
         (false, false) => "",
     };
     let handle = printable(added.handle);
-    context.ui.status(match to {
+    let said = match to {
         "" => format!("{handle} is there already"),
         to if added.dry_run => format!("would add {handle} to {to}"),
         to => format!("added {handle} to {to}"),
-    });
-    // For people that line is the whole answer.
-    context.ui.show(added, |_| Ok(()))?;
+    };
+    context.ui.show(added, |out| writeln!(out, "{said}"))?;
     Ok(())
 }

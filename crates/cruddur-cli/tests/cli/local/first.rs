@@ -51,7 +51,7 @@ fn a_first_start_that_fails_leaves_a_log_and_can_be_reset() {
     let data = folder.environment.path().join(".cruddur");
     assert!(data.join("dynamodb.sqlite").exists());
     let reset = folder.run(&["local", "reset", "--yes"]).exits(0);
-    assert!(reset.stderr.contains("deleted the data"), "{reset}");
+    assert!(reset.stdout.contains("deleted the data"), "{reset}");
     assert!(!data.join("dynamodb.sqlite").exists());
     assert!(!data.join("postgres.password").exists());
 }

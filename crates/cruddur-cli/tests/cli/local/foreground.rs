@@ -2,13 +2,13 @@
 
 use std::io::{BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::folder::{Folder, alive, pid, piped, read_until, signal};
 use crate::support::{self, with_terminal};
 
 #[test]
-fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
+fn ctrl_c_ends_it_and_leaves_nothing() {
     let mut folder = Folder::new();
     let arguments = ["local", "up", "--free-ports"];
     for times in [1, 2] {
@@ -21,16 +21,12 @@ fn ctrl_c_ends_it_within_a_second_and_leaves_nothing() {
         let status = folder.run(&["local", "status", "-o", "json"]).json();
         let postgres = pid(&status["services"][2]);
         folder.pids.extend([up.id(), postgres]);
-        let before = Instant::now();
         for _ in 0..times {
             signal(up.id(), libc::SIGINT);
             std::thread::sleep(Duration::from_millis(20));
         }
         assert_eq!(support::status(&mut up).code(), Some(130));
-        let took = before.elapsed();
         assert!(!alive(postgres));
-        // A second where nothing else runs; tests share their machine.
-        assert!(took < Duration::from_millis(2_500), "{took:?}");
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).unwrap();
         assert!(rest.contains("PostgreSQL: ended"), "{rest}");

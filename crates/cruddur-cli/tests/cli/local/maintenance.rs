@@ -108,7 +108,11 @@ fn a_reset_that_seeds_can_be_asked_to_stop_at_any_moment() {
         for number in [libc::SIGINT, libc::SIGTERM] {
             let mut reset = piped(folder.environment.command(&arguments));
             let mut stderr = BufReader::new(reset.stderr.take().unwrap());
-            read_until(&mut stderr, moment);
+            // What is done is the result; what is being done is told beside it.
+            match moment.starts_with("deleted") {
+                true => read_until(&mut BufReader::new(reset.stdout.take().unwrap()), moment),
+                false => read_until(&mut stderr, moment),
+            };
             signal(reset.id(), number);
             let mut rest = String::new();
             stderr.read_to_string(&mut rest).unwrap();

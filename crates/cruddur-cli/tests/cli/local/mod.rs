@@ -238,13 +238,13 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     let dry = [&add[..], &["--dry-run"]].concat();
     for _ in 0..2 {
         let would = folder.run(&dry).exits(0);
-        assert!(would.stderr.contains("would add ann to"), "{would}");
+        assert!(would.stdout.contains("would add ann to"), "{would}");
     }
     let added = folder.run(&add).exits(0);
-    assert!(added.stderr.contains("Cognito and PostgreSQL"), "{added}");
+    assert!(added.stdout.contains("Cognito and PostgreSQL"), "{added}");
     for again in [&add[..], &dry] {
         let again = folder.run(again).exits(0);
-        assert!(again.stderr.contains("ann is there already"), "{again}");
+        assert!(again.stdout.contains("ann is there already"), "{again}");
     }
     // It sees to one user's id, and leaves the others to those who changed them.
     let changed =
@@ -270,7 +270,7 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
         &["local", "reset", "--seed", "--dry-run"],
     ] {
         let would = folder.run(dry).exits(0);
-        assert!(would.stderr.starts_with("would "), "{would}");
+        assert!(would.stdout.starts_with("would "), "{would}");
     }
     let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
     assert_eq!(users.as_array().unwrap().len(), 4, "{users}");
@@ -296,7 +296,7 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     assert_eq!(list.json()[0]["name"], "known");
     let yes = [&delete[..], &["-y"]].concat();
     let deleted = folder.run(&yes).exits(0);
-    assert!(deleted.stderr.contains("deleted the snapshot known"));
+    assert!(deleted.stdout.contains("deleted the snapshot known"));
     folder.run(&yes).exits(6);
     let list = folder.run(&["local", "snapshot", "list", "-o", "json"]);
     assert_eq!(list.json(), serde_json::json!([]));
