@@ -34,6 +34,10 @@ impl Task {
     /// sends half a request and waits must not keep the stack up.
     pub(crate) async fn stop(&mut self) {
         drop(self.shutdown.take());
+        // Whoever waited for its end has its result already.
+        if self.handle.is_finished() {
+            return;
+        }
         let patience = Duration::from_millis(300);
         let _ = timeout(patience, &mut self.handle).await;
     }

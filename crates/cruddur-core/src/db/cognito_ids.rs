@@ -67,8 +67,9 @@ impl Database {
     /// users here are read while those of the `pool` are on their way, and nothing
     /// is written.
     ///
-    /// The result has an entry for each user of the pool and each user here,
-    /// by handle.
+    /// The result, by handle, has an entry for each user of the pool and each user
+    /// here, one for both where they are the same, and none for one here whose
+    /// handle leads to no single id of the pool.
     ///
     /// # Errors
     ///

@@ -76,9 +76,9 @@ pub trait Sink {
 /// # Errors
 ///
 /// What stands in the way at the start: no table, [`Error::TableIncomplete`]
-/// where it has no stream or no index, [`Error::TableDiffers`] where its stream
-/// carries no new images, nobody who answers.
-/// Later only what does not pass by itself.
+/// where it has no stream, [`Error::TableDiffers`] where its stream carries no new
+/// images, nobody who answers. Later only what does not pass by itself, such as
+/// [`Error::TableIncomplete`] where a message finds no index.
 pub async fn follow(
     table: &Table,
     streams: &Streams,

@@ -56,10 +56,14 @@ fn is_server_of(pid: libc::pid_t, cluster: &Path) -> bool {
     same().unwrap_or(false)
 }
 
+/// A server is told its cluster by its arguments.
 #[cfg(not(target_os = "linux"))]
-fn is_server_of(pid: libc::pid_t, _cluster: &Path) -> bool {
+fn is_server_of(pid: libc::pid_t, cluster: &Path) -> bool {
     let output = std::process::Command::new("/bin/ps")
-        .args(["-o", "comm=", "-p", &pid.to_string()])
+        .args(["-ww", "-o", "args=", "-p", &pid.to_string()])
         .output();
-    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("postgres"))
+    output.is_ok_and(|output| {
+        let arguments = String::from_utf8_lossy(&output.stdout);
+        arguments.contains("postgres") && arguments.contains(&*cluster.to_string_lossy())
+    })
 }

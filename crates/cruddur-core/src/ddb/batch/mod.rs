@@ -60,7 +60,7 @@ pub const KEPT_REJECTIONS: usize = 100;
 pub struct Written {
     /// Puts and deletes that were carried out.
     pub written: u64,
-    /// Requests that were handed back, or whose call failed, and were sent again.
+    /// Requests that were handed back, or whose call failed, to be sent again.
     pub resent: u64,
     /// The first refused items, [`KEPT_REJECTIONS`] at most.
     pub rejected: Vec<Rejected>,

@@ -47,7 +47,7 @@ pub const KEPT_BAD_LINES: usize = 100;
 /// What an import came to.
 #[derive(Debug, Clone, Default)]
 pub struct Imported {
-    /// Items that were read; blank lines do not count.
+    /// Lines that were read, bad ones as well; blank lines do not count.
     pub read: u64,
     /// Items that were written; with `dry_run`, that would have been.
     pub written: u64,
