@@ -8,6 +8,21 @@ fn script(text: &str) -> Script {
 }
 
 #[tokio::test]
+async fn what_a_file_takes_away_is_told() {
+    let database = empty().await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    for dry_run in [true, false] {
+        let file = script("drop table public.activities; alter table public.users drop email");
+        let loaded = database.load_seed(file, dry_run).await.unwrap();
+        assert!(!loaded.is_unchanged());
+        assert_eq!(
+            loaded.dropped,
+            ["column public.users.email", "table public.activities"]
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_second_load_changes_nothing() {
     let database = empty().await;
     let dry = database.load_schema(Script::schema(), true).await.unwrap();

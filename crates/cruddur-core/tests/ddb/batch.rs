@@ -236,6 +236,25 @@ async fn no_table_and_no_server_are_said_as_such() {
 }
 
 #[tokio::test]
+async fn a_server_that_stays_out_of_reach_is_called_that() {
+    let table = plain_table().await;
+    let proxy = FaultProxy::start(endpoint(), |_, _| Fault::Truncate).await;
+    let options = WriteOptions {
+        patience: IMPATIENT,
+        ..WriteOptions::default()
+    };
+    let written = table_at(&proxy.url, table.name())
+        .await
+        .write_all(stream::iter(puts(&numbered(1))), &options, &mut |_| {})
+        .await;
+    let stopped = written.stopped;
+    assert!(
+        matches!(stopped, Some(Error::Unreachable { .. })),
+        "{stopped:?}"
+    );
+}
+
+#[tokio::test]
 async fn nothing_is_pulled_faster_than_it_is_taken() {
     let table = plain_table().await;
     let proxy = FaultProxy::start(endpoint(), |_, _| {
