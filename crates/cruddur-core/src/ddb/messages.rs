@@ -94,6 +94,11 @@ impl Table {
     /// microsecond are both kept: the second moves on by one.
     ///
     /// Returns the message as it was put.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableNotFound`], or why the request failed; [`Error::Service`]
+    /// where a hundred keys in a row are taken.
     pub async fn put_message(&self, mut message: Message) -> Result<Message> {
         for _ in 0..TRIES {
             let put = self
