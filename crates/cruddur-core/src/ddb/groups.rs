@@ -94,12 +94,8 @@ impl Table {
     ) -> Result<i64> {
         let key = |shift| time::to_key(at + TimeDelta::microseconds(shift));
         let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
+            .partition(group_pk(owner))
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-            .expression_attribute_values(":pk", string(group_pk(owner)))
             .expression_attribute_values(":from", string(key(0)))
             .expression_attribute_values(":to", string(key(MANY)))
             .projection_expression("sk");
@@ -119,14 +115,9 @@ impl Table {
 
     async fn groups_of(&self, owner: &str, name: &str, value: &str) -> Result<Vec<GroupItem>> {
         let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
+            .partition(group_pk(owner))
             .filter_expression("#name = :value")
             .expression_attribute_names("#name", name)
-            .expression_attribute_values(":pk", string(group_pk(owner)))
             .expression_attribute_values(":value", AttributeValue::S(value.to_owned()));
         self.found_groups(query).await
     }

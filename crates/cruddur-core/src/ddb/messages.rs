@@ -229,12 +229,7 @@ impl Table {
     /// The time of the newest message that stands in a group.
     async fn last_message_at(&self, group: Uuid) -> Result<Option<DateTime<Utc>>> {
         let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", string(message_pk(group)))
+            .partition(message_pk(group))
             .projection_expression("sk")
             .scan_index_forward(false)
             .limit(1);

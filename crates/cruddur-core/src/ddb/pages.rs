@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use super::Table;
-use super::item::Item;
+use super::item::{Item, string};
 use crate::{Result, Service, aws};
 
 impl Table {
@@ -34,6 +34,17 @@ impl Table {
                 return Ok(names);
             }
         }
+    }
+
+    /// A query of all that stands under a partition key, read consistently: what
+    /// was just written decides.
+    pub(crate) fn partition(&self, pk: String) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", string(pk))
     }
 
     /// Hands every page of a query to `take`.

@@ -30,7 +30,7 @@ impl Table {
             self.list(&people[1], group).await?,
         ];
         let projection = "sk, message_uuid, message, user_uuid, user_handle";
-        let items = self.partition(&message_pk(group), projection).await?;
+        let items = self.items_of(message_pk(group), projection).await?;
         if let Some(other) = items.iter().find_map(|item| stranger(item, people)) {
             return Err(Error::Failed(format!(
                 "conversation {group} of {} and {} is another one in table {} at {}: {other} \
@@ -60,7 +60,7 @@ impl Table {
         let group = group.to_string();
         let mut list = List::default();
         let pk = group_pk(&person.uuid);
-        for item in self.partition(&pk, "sk, message_group_uuid").await? {
+        for item in self.items_of(pk, "sk, message_group_uuid").await? {
             let sk = text_of(&item, "sk");
             if text(&item, "message_group_uuid") == Some(&group) {
                 let at = time::parse_instant(&sk);
@@ -72,17 +72,9 @@ impl Table {
         Ok(list)
     }
 
-    /// All items of a partition. Read consistently, since what was just written
-    /// decides.
-    async fn partition(&self, pk: &str, projection: &str) -> Result<Vec<Item>> {
-        let request = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", string(pk))
-            .projection_expression(projection);
+    /// The named attributes of all items of a partition.
+    async fn items_of(&self, pk: String, projection: &str) -> Result<Vec<Item>> {
+        let request = self.partition(pk).projection_expression(projection);
         let mut items = Vec::new();
         self.every_page(request, |page| items.extend(page.items.unwrap_or_default()))
             .await?;
