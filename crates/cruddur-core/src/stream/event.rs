@@ -49,11 +49,16 @@ impl StreamEvent {
     pub fn table(&self) -> Option<&str> {
         table_of(self.stream_arn.as_deref()?)
     }
+
+    /// Whether it is from the stream of a table, for whose name its ARN may stand.
+    pub fn is_of(&self, table: &str) -> bool {
+        self.table() == table.rsplit('/').next()
+    }
 }
 
 /// The table in a stream's ARN:
 /// `arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE/stream/LABEL`.
-pub fn table_of(stream_arn: &str) -> Option<&str> {
+fn table_of(stream_arn: &str) -> Option<&str> {
     let (_, resource) = stream_arn.split_once(":table/")?;
     let (table, _) = resource.split_once("/stream/")?;
     Some(table)

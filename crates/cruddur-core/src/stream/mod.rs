@@ -18,7 +18,7 @@ pub(crate) use advance::{Newest, plan};
 pub use apply::{Applied, Failure, MovedGroup, apply, foretell};
 pub use checkpoint::{Checkpoint, Position};
 pub use client::Streams;
-pub use event::{StreamEvent, table_of};
+pub use event::StreamEvent;
 pub use follow::{Notice, Sink, drain, follow, tail};
 pub use reader::Start;
 pub use record::{Change, ChangeKind, StreamRecord};

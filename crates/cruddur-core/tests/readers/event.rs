@@ -32,6 +32,18 @@ fn record() -> impl Strategy<Value = Record> {
         })
 }
 
+#[test]
+fn an_event_is_of_the_table_in_its_arn() {
+    let event = |arn: &str| {
+        StreamEvent::parse(&format!(r#"{{"Records":[{{"eventSourceARN":"{arn}"}}]}}"#)).unwrap()
+    };
+    let arn = "arn:aws:dynamodb:us-east-1:111122223333:table/cruddur-messages";
+    for (table, expected) in [("cruddur-messages", true), (arn, true), ("messages", false)] {
+        assert_eq!(event(ARN).is_of(table), expected, "{table}");
+        assert!(!event("").is_of(table), "{table}");
+    }
+}
+
 fn text(records: &[Record]) -> String {
     let records = records.iter().map(|record| {
         let item = serde_json::json!({"pk": {"S": record.key}, "sk": {"S": "1"}});

@@ -32,7 +32,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
     let table = Table::connect(&context.target).await?;
     let dry_run = args.dry.dry_run;
     // Its messages may be none of this table's, whose conversations they move.
-    if event.table() != Some(own_name(&table)) {
+    if !event.is_of(table.name()) {
         context.ui.detail(format_args!(
             "the event is of {}; it is applied to {} at {}",
             match event.table() {
@@ -57,10 +57,4 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
     let mut totals = Totals::new(dry_run);
     totals.add(event.records.len(), &applied);
     totals.show(context)
-}
-
-/// The table's name, for which an ARN may stand that ends with it.
-fn own_name(table: &Table) -> &str {
-    let name = table.name();
-    name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
