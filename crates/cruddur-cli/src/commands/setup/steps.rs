@@ -1,6 +1,7 @@
 //! What setting up makes sure of, step by step.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::Utc;
@@ -150,9 +151,11 @@ async fn set_up_cognito_ids(
     let pool = Pool::connect(&steps.context.target).await?;
     let matched = database.match_cognito_ids(pool.accounts()).await?;
     // What is there is not written over, be it another pool's.
-    let (others, missing): (Vec<Matched>, Vec<Matched>) =
-        matched.iter().cloned().partition(Matched::overwrites);
-    let missing = missing.into();
+    let missing: Arc<[Matched]> = matched
+        .iter()
+        .filter(|one| !one.overwrites())
+        .cloned()
+        .collect();
     if !steps.dry_run {
         database.set_cognito_ids(&missing).await?;
     }
@@ -161,7 +164,7 @@ async fn set_up_cognito_ids(
     let said = steps.said("changed", "would change");
     let mut result = format!("{changed} {said}, {unchanged} unchanged");
     let left = [
-        (others.len(), "with another id here"),
+        (matched.len() - missing.len(), "with another id here"),
         (missing.len() - changed - unchanged, "without a match"),
     ];
     let left: Vec<String> = left
