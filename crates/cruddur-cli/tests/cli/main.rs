@@ -9,6 +9,7 @@ mod db;
 mod ddb;
 mod doctor;
 mod faults;
+mod files;
 mod followers;
 #[path = "../../../cruddur-core/tests/common/http.rs"]
 mod http;
