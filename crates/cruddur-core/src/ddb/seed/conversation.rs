@@ -1,6 +1,7 @@
 //! The JSON form of a conversation.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -53,8 +54,8 @@ struct File<'a> {
     message_group_uuid: &'a RawValue,
     #[serde(borrow)]
     users: &'a RawValue,
-    #[serde(borrow)]
-    messages: &'a RawValue,
+    #[serde(borrow, deserialize_with = "one_or_more")]
+    messages: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -84,12 +85,8 @@ impl Conversation {
             serde_json::from_str(text).map_err(|error| reader.json_error(1, &error))?;
         let message_group_uuid = reader.uuid(json.message_group_uuid)?;
         let users = reader.users(json.users)?;
-        let line = reader.line_of(json.messages);
-        let messages: Vec<&RawValue> = reader.part(line, json.messages)?;
-        if messages.is_empty() {
-            return Err(reader.error(line, "the conversation has no messages".to_owned()));
-        }
-        let messages = messages
+        let messages = json
+            .messages
             .into_iter()
             .map(|raw| reader.message(raw, &users))
             .collect::<Result<_>>()?;
@@ -113,6 +110,14 @@ impl Conversation {
             line: Some(line),
             message,
         }
+    }
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<&'de RawValue>, D::Error> {
+    let messages = Vec::deserialize(json)?;
+    match messages.is_empty() {
+        true => Err(D::Error::custom("the conversation has no messages")),
+        false => Ok(messages),
     }
 }
 
@@ -239,6 +244,7 @@ mod tests {
     #[test]
     fn every_fault_is_told_with_its_line() {
         let long = "x".repeat(MAX_ITEM_SIZE + 1);
+        let said = r#"{"handle":"andrewbrown","message":"hi"}"#;
         for (text, line, expected) in [
             (String::new(), 1, "EOF"),
             ("hello".into(), 1, "expected value"),
@@ -249,11 +255,13 @@ mod tests {
             ),
             ("[1]".into(), 1, "expected"),
             (HEAD.to_owned(), 4, "EOF"),
-            (format!("{HEAD}]\n,\"mood\":1}}"), 5, "unknown field `mood`"),
             (
-                format!(
-                    "{HEAD}{{\"handle\":\"bayko\",\"message\":\"hi\"}},\n{{\"handle\":\"londo\",\"message\":\"hi\"}}]}}"
-                ),
+                format!("{HEAD}{said}]\n,\"mood\":1}}"),
+                5,
+                "unknown field `mood`",
+            ),
+            (
+                format!("{HEAD}{said},\n{{\"handle\":\"londo\",\"message\":\"hi\"}}]}}"),
                 5,
                 "\"londo\" is neither andrewbrown nor bayko",
             ),
@@ -277,7 +285,7 @@ mod tests {
                 4,
                 "400 KB",
             ),
-            (format!("{HEAD}]}}"), 3, "the conversation has no messages"),
+            (format!("{HEAD}]}}"), 4, "the conversation has no messages"),
             (
                 HEAD.replace(
                     "[
@@ -287,17 +295,17 @@ mod tests {
                 "invalid type: integer `5`",
             ),
             (
-                format!("{HEAD}]}}").replace("5ae290ed-", "5ae29-"),
+                format!("{HEAD}{said}]}}").replace("5ae290ed-", "5ae29-"),
                 1,
                 "is not a uuid",
             ),
             (
-                format!("{HEAD}]}}").replace("\"bayko\"", "\"bayko\",\"londo\""),
+                format!("{HEAD}{said}]}}").replace("\"bayko\"", "\"bayko\",\"londo\""),
                 2,
                 "two users, not 3",
             ),
             (
-                format!("{HEAD}]}}").replace("\"bayko\"", "\"andrewbrown\""),
+                format!("{HEAD}{said}]}}").replace("\"bayko\"", "\"andrewbrown\""),
                 2,
                 "two different",
             ),
