@@ -40,8 +40,8 @@ pub struct SeedArgs {
 
 pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
     let conversations = conversations(&args.files).await?;
-    let table = Table::connect(&context.target).await?;
-    let people = people(context, &conversations).await?;
+    let table = async { Ok(Table::connect(&context.target).await?) };
+    let (people, table) = tokio::try_join!(people(context, &conversations), table)?;
     if !args.dry.dry_run {
         guard(context, args, &table, &conversations).await?;
     }

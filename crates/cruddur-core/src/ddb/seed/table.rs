@@ -1,6 +1,6 @@
 //! The requests of seeding: what stands there, and what is changed.
 
-use futures_util::stream;
+use futures_util::{future, stream};
 use uuid::Uuid;
 
 use super::Seeded;
@@ -25,10 +25,7 @@ impl Table {
         people: &[Person; 2],
     ) -> Result<Survey> {
         let group = conversation.message_group_uuid;
-        let lists = [
-            self.list(&people[0], group).await?,
-            self.list(&people[1], group).await?,
-        ];
+        let lists = self.lists(people, group).await?;
         let projection = "sk, message_uuid, message, user_uuid, user_handle";
         let items = self.items_of(message_pk(group), projection).await?;
         if let Some(other) = items.iter().find_map(|item| stranger(item, people)) {
@@ -53,6 +50,12 @@ impl Table {
             })
             .collect();
         Ok(Survey { messages, lists })
+    }
+
+    async fn lists(&self, [one, other]: &[Person; 2], group: Uuid) -> Result<[List; 2]> {
+        future::try_join(self.list(one, group), self.list(other, group))
+            .await
+            .map(<[List; 2]>::from)
     }
 
     /// A person's list of conversations, seen from one group.
@@ -98,13 +101,9 @@ impl Table {
         if !plan.deletes.is_empty() {
             return Ok(false);
         }
-        for (person, expected) in people.iter().zip(&plan.groups_after) {
-            let list = self.list(person, conversation.message_group_uuid).await?;
-            if !matches!(&list.ours[..], [one] if one.sk == *expected) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let lists = self.lists(people, conversation.message_group_uuid).await?;
+        let as_planned = |(list, expected): (&List, &String)| matches!(&list.ours[..], [one] if one.sk == *expected);
+        Ok(lists.iter().zip(&plan.groups_after).all(as_planned))
     }
 
     /// Carries out a plan: first what is new, then the lists, then away with
