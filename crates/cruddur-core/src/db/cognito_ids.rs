@@ -1,6 +1,7 @@
 //! Which user of the pool is which user here: a handle is the same as a
 //! `preferred_username`.
 
+use std::cmp::Ordering;
 use std::future::Future;
 use std::iter;
 use std::sync::Arc;
@@ -88,7 +89,10 @@ impl Database {
                 username: None,
                 id,
             });
-            Ok(users.collect::<Vec<User>>())
+            let mut users: Vec<User> = users.collect();
+            // While the pool's are on their way there is time for it.
+            users.sort_by(by_handle);
+            Ok(users)
         });
         let (pool, mut users) = future::try_join(pool, here).await?;
         users.extend(pool.into_iter().map(|account| User {
@@ -147,17 +151,21 @@ impl User {
     }
 }
 
-/// What there is to say of each, by handle, and of those without one last.
-fn compare(mut users: Vec<User>) -> Vec<Matched> {
+/// By handle, those without one last; of the same handle those here come first.
+fn by_handle(one: &User, other: &User) -> Ordering {
     fn place(user: &User) -> impl Ord {
         let handle = user.handle.as_deref();
         (handle.is_none(), handle, user.username.as_deref())
     }
-    users.sort_by(|a, b| place(a).cmp(&place(b)));
+    place(one).cmp(&place(other))
+}
+
+/// What there is to say of each, in that order.
+fn compare(mut users: Vec<User>) -> Vec<Matched> {
+    users.sort_by(by_handle);
     let mut matched = Vec::with_capacity(users.len());
     for same in users.chunk_by_mut(|a, b| a.handle == b.handle) {
         let has_handle = same[0].handle.is_some();
-        // Those here come first.
         let (here, there) = same.split_at_mut(same.partition_point(|u| u.username.is_none()));
         match there {
             _ if there.is_empty() || !has_handle => {
