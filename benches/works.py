@@ -152,31 +152,37 @@ def scanned(setting, server, table):
 
 
 def cognito_ids(setting):
-    count, few = setting.size(100_000), setting.size(10_000)
+    count = setting.size(100_000)
     users = list(items.pool_users(count))
     setting.write("pool.csv", (f"{handle},{sub}\n" for handle, sub in users))
     server = setting.stack("embedded, with users", users)
-    psql = [setting.tools.psql, "-qX", "-v", "ON_ERROR_STOP=1", server.env["CONNECTION_URL"]]
-    add = f"""insert into public.users (display_name, handle, email, cognito_user_id)
+    sql(setting, server, f"""insert into public.users (display_name, handle, email, cognito_user_id)
         select 'User', 'user' || lpad(n::text, 6, '0'), '', 'MOCK'
-        from generate_series(0, {count - 1}) n"""
-    setting.run([*psql, "-c", add], server.env)
+        from generate_series(0, {count - 1}) n""")
+    work = f"db update-cognito-user-ids of {count:,} users"
+    yield ids_updated(setting, server, work, count, setting.size(10_000))
+    # What the scripts had: each of their statements reads the whole table.
+    sql(setting, server, "alter table public.users drop constraint users_handle_key")
+    work += ", no index on handle"
+    yield ids_updated(setting, server, work, count, setting.size(1_000))
 
+
+def ids_updated(setting, server, work, count, few):
     def reset():
         """As they were, in a table as small as it was."""
-        setting.run([*psql, "-c", "update public.users set cognito_user_id = 'MOCK'"], server.env)
-        setting.run([*psql, "-c", "vacuum full analyze public.users"], server.env)
+        sql(setting, server, "update public.users set cognito_user_id = 'MOCK'")
+        sql(setting, server, "vacuum full analyze public.users")
 
     def row_by_row(printed):
         pages, updates = map(float, printed.split())
         return updates * count / few
 
-    sql = [*psql, "-f", str(PEERS / "cognito_ids.sql")]
+    bare_sql = [*psql(setting, server), "-f", str(PEERS / "cognito_ids.sql")]
     words = ("db", "update-cognito-user-ids", "-o", "jsonl")
     whole, listed, bare, rows = setting.in_turn(
         setting.cruddur(server, *words, name="cruddur, with the pool's pages", prepare=reset),
         setting.cruddur(server, "cognito", "list-users", "-o", "jsonl", name="those pages alone"),
-        Way("bare SQL", sql, server.env, setting.folder, prepare=reset),
+        Way("bare SQL", bare_sql, server.env, setting.folder, prepare=reset),
         setting.peer(
             "row by row", server, "cognito_ids.py", few, prepare=reset, seconds=row_by_row, runs=1
         ),
@@ -190,8 +196,15 @@ def cognito_ids(setting):
         "database: cruddur's is its run less, in the same round, one of `cognito list-users`; "
         f"row by row is that of {few:,} users, scaled up."
     )
-    work = f"db update-cognito-user-ids of {count:,} users"
-    yield Result(work, [ours, whole, listed, bare, rows], claims, note)
+    return Result(work, [ours, whole, listed, bare, rows], claims, note)
+
+
+def psql(setting, server):
+    return [setting.tools.psql, "-qX", "-v", "ON_ERROR_STOP=1", server.env["CONNECTION_URL"]]
+
+
+def sql(setting, server, statement):
+    setting.run([*psql(setting, server), "-c", statement], server.env)
 
 
 def difference(name, whole, part):
