@@ -236,9 +236,9 @@ fn before(key: &str) -> String {
 /// Reads the end of a window: a time that a person gave, or the `next` of an
 /// earlier answer.
 ///
-/// A time in the form of a key is taken as it stands, since DynamoDB compares
-/// keys as texts whatever their offset. A key in another form, such as other
-/// programs may have written, stands behind `key:`.
+/// A time is that instant, whatever its offset, as a key has it. A key in another
+/// form, such as other programs may have written, stands behind `key:`, since
+/// DynamoDB compares keys as texts.
 ///
 /// # Errors
 ///
@@ -247,13 +247,7 @@ pub fn parse_before(text: &str) -> Result<String> {
     if let Some(key) = text.strip_prefix(KEY) {
         return Ok(key.to_owned());
     }
-    let time = time::parse_given(text)?;
-    let key = time::to_key(time);
-    // A time may also be given with a space in it, as Python prints one: it would
-    // come before every key of its day.
-    let bytes = text.as_bytes();
-    let as_it_stands = bytes.len() == key.len() && bytes[10] == b'T' && bytes[19] == b'.';
-    Ok(if as_it_stands { text.to_owned() } else { key })
+    time::parse_given(text).map(time::to_key)
 }
 
 /// Reads a uuid that a person gave.
@@ -278,14 +272,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_taken_as_it_stands_and_other_times_become_keys() {
-        for key in [
-            "2023-03-24T09:45:01.561513+00:00",
-            "2023-03-24T05:45:01.561513-04:00",
-        ] {
-            assert_eq!(parse_before(key).unwrap(), key);
-        }
+    fn a_time_is_its_instant_in_whatever_form() {
         for (given, key) in [
+            (
+                "2023-03-24T09:45:01.561513+00:00",
+                "2023-03-24T09:45:01.561513+00:00",
+            ),
+            (
+                "2023-03-24T05:45:01.561513-04:00",
+                "2023-03-24T09:45:01.561513+00:00",
+            ),
             (
                 "2023-03-24T05:45:01-04:00",
                 "2023-03-24T09:45:01.000000+00:00",
@@ -309,6 +305,7 @@ mod tests {
         for key in [
             "2023-03-24T09:45:01.561513+00:00",
             "2023-03-24T09:45:01.561513+0200",
+            "2023-03-24T09:45:01.561513+02:00",
             "2023-03-24T09:45:01+00:00",
             "2023-03-24 09:45:01.561513+00:00",
             "2023-03-24T09:45:01.123-05:00",
