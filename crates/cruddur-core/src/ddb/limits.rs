@@ -4,7 +4,7 @@
 //! sizes and formats". A batch with one item beyond them is refused whole, so
 //! it is worth knowing beforehand which one it is.
 
-use super::json::{Attributes, Value};
+use super::json::{Attributes, Number, Value};
 
 /// The largest item, in bytes as [`item_size`] counts them.
 pub const MAX_ITEM_SIZE: usize = 400 * 1024;
@@ -74,6 +74,7 @@ pub fn check_item(item: &Attributes<'_>) -> Result<(), String> {
     for (name, value) in item.iter() {
         check_value(value).map_err(|error| format!("{name:?} {error}"))?;
     }
+    check_names(item).map_err(|error| format!("the item {error}"))?;
     match item_size(item) {
         0..=MAX_ITEM_SIZE => Ok(()),
         size => Err(format!(
@@ -98,17 +99,29 @@ fn check_key(item: &Attributes<'_>, name: &str, limit: usize) -> Result<(), Stri
     }
 }
 
+fn check_names(item: &Attributes<'_>) -> Result<(), &'static str> {
+    match item.iter().any(|(name, _)| name.is_empty()) {
+        true => Err("holds an attribute without a name, which DynamoDB refuses"),
+        false => Ok(()),
+    }
+}
+
 fn check_value(value: &Value<'_>) -> Result<(), &'static str> {
     match value {
-        Value::Ss(set) | Value::Ns(set) => check_set(set.iter().map(|text| text.as_bytes())),
-        Value::Bs(set) => check_set(set.iter().map(AsRef::as_ref)),
+        Value::Ss(set) => check_set(set.iter()),
+        // The same number may be written in several forms.
+        Value::Ns(set) => check_set(set.iter().map(|digits| Number::of(digits))),
+        Value::Bs(set) => check_set(set.iter()),
         Value::L(list) => list.iter().try_for_each(check_value),
-        Value::M(map) => map.iter().try_for_each(|(_, value)| check_value(value)),
+        Value::M(map) => {
+            check_names(map)?;
+            map.iter().try_for_each(|(_, value)| check_value(value))
+        }
         _ => Ok(()),
     }
 }
 
-fn check_set<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), &'static str> {
+fn check_set<T: Ord>(values: impl Iterator<Item = T>) -> Result<(), &'static str> {
     let mut values: Vec<_> = values.collect();
     if values.is_empty() {
         return Err("holds a set without values, which DynamoDB refuses");
@@ -161,8 +174,16 @@ mod tests {
                 "without values",
             ),
             (
-                r#"{"pk":{"S":"1"},"sk":{"S":"1"},"a":{"L":[{"NS":["1","1"]}]}}"#,
+                r#"{"pk":{"S":"1"},"sk":{"S":"1"},"a":{"L":[{"NS":["1","1.0"]}]}}"#,
                 "twice",
+            ),
+            (
+                r#"{"pk":{"S":"1"},"sk":{"S":"1"},"a":{"M":{"":{"S":"x"}}}}"#,
+                "\"a\" holds an attribute without a name",
+            ),
+            (
+                r#"{"pk":{"S":"1"},"sk":{"S":"1"},"":{"S":"x"}}"#,
+                "without a name",
             ),
         ] {
             let error = complaint(text);

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-pub(crate) use number::check as check_number;
+pub(crate) use number::{Number, check as check_number};
 pub use typed::parse_typed;
 pub(crate) use typed::{parse_array, without_place};
 pub use value::{Attributes, Value};

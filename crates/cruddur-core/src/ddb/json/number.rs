@@ -18,31 +18,58 @@ pub(super) fn is_json(text: &str) -> bool {
 
 /// Says what is wrong with a number, where DynamoDB would refuse it.
 pub(crate) fn check(text: &str) -> Result<(), String> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let parts = Parts::of(unsigned)
-        .filter(|parts| !parts.whole.is_empty() || parts.fraction.is_some_and(|f| !f.is_empty()))
-        .ok_or_else(|| format!("{text:?} is not a number"))?;
-    let fraction = parts.fraction.unwrap_or_default();
-    let digits = format!("{}{fraction}", parts.whole);
-    let leading = digits.len() - digits.trim_start_matches('0').len();
-    let significant = digits.trim_matches('0').len();
-    if significant == 0 {
-        return Ok(());
-    }
+    let number = Number::of(text).ok_or_else(|| format!("{text:?} is not a number"))?;
+    let significant = number.digits.len();
     if significant > MAX_DIGITS {
         return Err(format!(
             "{text} has {significant} significant digits, and DynamoDB keeps {MAX_DIGITS}"
         ));
     }
-    let magnitude = i64::try_from(parts.whole.len()).unwrap_or(i64::MAX)
-        - 1
-        - i64::try_from(leading).unwrap_or(i64::MAX);
-    if !EXPONENTS.contains(&parts.exponent.saturating_add(magnitude)) {
+    if significant > 0 && !EXPONENTS.contains(&number.magnitude) {
         return Err(format!(
             "{text} is beyond DynamoDB's numbers, 1E-130 to 9.9E+125"
         ));
     }
     Ok(())
+}
+
+/// A number, the same for all the forms it can be written in.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Number {
+    negative: bool,
+    /// The power of ten of the first significant digit.
+    magnitude: i64,
+    /// The significant digits; none for zero.
+    digits: String,
+}
+
+impl Number {
+    /// Reads one; `None` where it is none.
+    pub fn of(text: &str) -> Option<Number> {
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let parts = Parts::of(unsigned)?;
+        let fraction = parts.fraction.unwrap_or_default();
+        if parts.whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let all = format!("{}{fraction}", parts.whole);
+        let leading = all.len() - all.trim_start_matches('0').len();
+        let digits = all.trim_matches('0').to_owned();
+        let before_point = i64::try_from(parts.whole.len()).ok()?;
+        let magnitude = before_point - 1 - i64::try_from(leading).ok()?;
+        Some(match digits.is_empty() {
+            true => Number {
+                negative: false,
+                magnitude: 0,
+                digits,
+            },
+            false => Number {
+                negative: text.starts_with('-'),
+                magnitude: parts.exponent.saturating_add(magnitude),
+                digits,
+            },
+        })
+    }
 }
 
 struct Parts<'a> {
@@ -95,6 +122,22 @@ mod tests {
         ] {
             assert!(!is_json(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_is_the_same_in_all_its_forms() {
+        for (one, other) in [
+            ("1", "+01.0"),
+            ("1", "10e-1"),
+            ("-0", "0E5"),
+            ("-12.50", "-125E-1"),
+        ] {
+            assert_eq!(Number::of(one), Number::of(other), "{one} {other}");
+        }
+        for (one, other) in [("1", "-1"), ("1", "10"), ("1", "1.01"), ("0", "1")] {
+            assert_ne!(Number::of(one), Number::of(other), "{one} {other}");
+        }
+        assert_eq!(Number::of("."), None);
     }
 
     #[test]
