@@ -196,6 +196,24 @@ async fn one_bad_item_is_found_among_its_batch() {
 }
 
 #[tokio::test]
+async fn nothing_behind_a_bad_item_of_its_batch_is_written() {
+    let table = plain_table().await;
+    let mut items = numbered(25);
+    items[7].insert("sk".into(), AttributeValue::S(String::new()));
+    let options = WriteOptions::default();
+    let written = table
+        .write_all(stream::iter(puts(&items)), &options, &mut |_| {})
+        .await;
+    assert_eq!((written.written, written.unwritten), (7, 17));
+    assert_eq!(written.first_unwritten, Some(9));
+    let there = all_items(&table).await;
+    let mut there: Vec<_> = there.iter().map(|item| key(item).1).collect();
+    there.sort_unstable();
+    let before: Vec<_> = items[..7].iter().map(|item| key(item).1).collect();
+    assert_eq!(there, before);
+}
+
+#[tokio::test]
 async fn large_items_share_a_call_only_as_far_as_they_fit() {
     let table = plain_table().await;
     let proxy = FaultProxy::start(endpoint(), |_, _| Fault::None).await;

@@ -159,7 +159,7 @@ async fn a_dry_run_reads_and_writes_nothing() {
     let imported = table.import(source, &dry, &mut |_| {}).await;
     assert_eq!((imported.written, imported.bad[0].line), (40, 41));
     let error = imported.into_result("-", OnError::Continue).unwrap_err();
-    let told = "40 items of - would be written, 1 lines would not";
+    let told = "items of - that would be written: 40; bad lines: 1";
     assert_eq!(error.to_string(), told);
     assert!(all_items(&table).await.is_empty());
 }
@@ -199,7 +199,7 @@ async fn where_to_go_on_is_before_all_that_is_not_written() {
     let Error::Partial { not_done, .. } = error else {
         panic!("{error}");
     };
-    let line = not_done[0].strip_prefix("- from line ");
+    let line = not_done[0].strip_prefix("some lines of - from line ");
     let line = line.and_then(|line| line.strip_suffix(" on")).unwrap();
     let line: usize = line.parse().unwrap();
     let written = all_items(&table).await;

@@ -27,8 +27,8 @@ pub struct WriteOptions {
     pub max_capacity: Option<f64>,
     /// After how long without a single item taken it gives up.
     pub patience: Duration,
-    /// Whether an item that DynamoDB refuses ends it. What is under way by then
-    /// may hold later items.
+    /// Whether an item that DynamoDB refuses ends it. Of the items behind it only
+    /// those are written that were under way when its call was refused.
     pub stop_on_rejection: bool,
 }
 

@@ -55,6 +55,9 @@ pub(super) struct Writer<'a> {
     again: VecDeque<Request>,
     /// To be sent again, each alone: a call with one of them was refused.
     alone: VecDeque<Request>,
+    /// Whether these go one after the other, as nothing shall be written behind the
+    /// one that is refused, but for what was under way by then.
+    one_by_one: bool,
     /// Whether nothing more is taken from the source.
     ended: bool,
     result: Written,
@@ -84,6 +87,7 @@ impl<'a> Writer<'a> {
             held: None,
             again: VecDeque::new(),
             alone: VecDeque::new(),
+            one_by_one: false,
             ended: false,
             result: Written::default(),
         }
@@ -178,7 +182,8 @@ impl<'a> Writer<'a> {
 
     /// Begins as many calls as may be under way now.
     fn send(&mut self, now: Instant) {
-        while !self.is_stopped() && self.calls.len() < self.window && self.next() <= now {
+        let window = if self.one_by_one { 1 } else { self.window };
+        while !self.is_stopped() && self.calls.len() < window && self.next() <= now {
             if let Some(request) = self.held.take() {
                 self.accept(request);
             }
@@ -240,6 +245,9 @@ impl<'a> Writer<'a> {
         requests: Vec<Request>,
         answer: Result<BatchWriteItemOutput, Failure>,
     ) {
+        if self.alone.is_empty() {
+            self.one_by_one = false;
+        }
         match answer {
             // An answer that does not say what was left is none: the list of it
             // is there when it is empty, too.
@@ -301,6 +309,7 @@ impl<'a> Writer<'a> {
     fn take_refusal(&mut self, requests: Vec<Request>, error: &Failure) {
         if requests.len() > 1 {
             self.alone.extend(requests);
+            self.one_by_one = self.options.stop_on_rejection;
             return;
         }
         let message = aws::ProvideErrorMetadata::message(error).unwrap_or("no reason given");

@@ -55,6 +55,8 @@ pub struct Imported {
     pub bad: Vec<BadLine>,
     /// All bad lines.
     pub bad_total: u64,
+    /// Those of them that only DynamoDB found fault with.
+    pub refused: u64,
     /// Why it ended before the file did, where no bad line is the reason.
     pub stopped: Option<Error>,
     /// The first line that was read and, for that reason, not written.
@@ -132,6 +134,7 @@ impl Imported {
         self.stopped = written.stopped;
         self.first_unwritten = written.first_unwritten;
         self.bad_total += written.rejected_total;
+        self.refused = written.rejected_total;
         let refused = written.rejected.into_iter().map(|rejected| BadLine {
             line: rejected.tag,
             message: rejected.message,
@@ -166,9 +169,9 @@ impl Imported {
         let Some(first) = self.bad.first() else {
             return Ok(self);
         };
-        let (are, are_not) = match self.dry_run {
-            true => ("would be", "would not"),
-            false => ("are", "are not"),
+        let are = match self.dry_run {
+            true => "would be",
+            false => "are",
         };
         if on_error == OnError::Stop {
             let cause = input(file, first);
@@ -178,12 +181,17 @@ impl Imported {
             // Lines before it may wait to be sent again.
             let unwritten = self.first_unwritten.unwrap_or(first.line);
             let line = unwritten.min(first.line);
+            // By the time DynamoDB finds fault with one, later ones are under way.
+            let (before_it, some_lines) = match self.refused {
+                0 => (" before it", ""),
+                _ => ("", "some lines of "),
+            };
             return Err(Error::Partial {
                 message: format!(
-                    "{cause}; items before it that {are} written: {}",
+                    "{cause}; items{before_it} that {are} written: {}",
                     self.written
                 ),
-                not_done: vec![format!("{file} from line {line} on")],
+                not_done: vec![format!("{some_lines}{file} from line {line} on")],
             });
         }
         let mut not_done: Vec<_> = self
@@ -196,7 +204,7 @@ impl Imported {
         }
         Err(Error::Partial {
             message: format!(
-                "{} items of {file} {are} written, {} lines {are_not}",
+                "items of {file} that {are} written: {}; bad lines: {}",
                 self.written, self.bad_total
             ),
             not_done,
