@@ -82,15 +82,17 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// As [`Database::users`].
+    /// As [`Database::users`]; [`Error::Failed`] where several have it, as they may
+    /// in a table of old.
     pub async fn person_by_handle(&self, handle: &str) -> Result<Person> {
         let handle = checked(handle)?;
         let database = self.clone();
         self.with(move |client| {
             let query = include_str!("../../../../sql/users/short.sql");
-            match client.query_typed_opt(query, &[text(&handle)])? {
-                Some(row) => Ok(person(&row)),
-                None => Err(not_found(client, &database, &handle)?.into()),
+            match &client.query_typed(query, &[text(&handle)])?[..] {
+                [] => Err(not_found(client, &database, &handle)?.into()),
+                [row] => Ok(person(row)),
+                _ => Err(many_have(&database, &Who::Handle(handle)).into()),
             }
         })
         .await
@@ -101,7 +103,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// As [`Database::users`], for the first handle that is not there.
+    /// As [`Database::person_by_handle`], for the first handle of which that is so.
     pub async fn people_by_handles(&self, handles: &[&str]) -> Result<Vec<Person>> {
         let handles: Vec<String> = handles.iter().map(|h| checked(h)).collect::<Result<_>>()?;
         let database = self.clone();
@@ -111,9 +113,11 @@ impl Database {
             let found: Vec<Person> = rows.iter().map(person).collect();
             let mut people = Vec::with_capacity(handles.len());
             for handle in &handles {
-                match found.iter().find(|person| person.handle == *handle) {
-                    Some(person) => people.push(person.clone()),
-                    None => return Err(not_found(client, &database, handle)?.into()),
+                let mut same = found.iter().filter(|person| person.handle == *handle);
+                match (same.next(), same.next()) {
+                    (Some(person), None) => people.push(person.clone()),
+                    (None, _) => return Err(not_found(client, &database, handle)?.into()),
+                    _ => return Err(many_have(&database, &Who::Handle(handle.clone())).into()),
                 }
             }
             Ok(people)
@@ -125,8 +129,8 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// As [`Database::users`]; [`Error::NotFound`] where no user has an id,
-    /// [`Error::Failed`] where several do.
+    /// As [`Database::person_by_handle`]; [`Error::NotFound`] where no user has an
+    /// id.
     pub async fn sender_and_receiver(
         &self,
         sender: &Who,
@@ -150,9 +154,9 @@ impl Database {
                 let mut found = rows.iter().filter(|row| row.get::<_, &str>("kind") == kind);
                 match (found.next(), found.next(), who) {
                     (Some(row), None, _) => Ok(person(row)),
-                    (Some(_), Some(_), Who::CognitoId(id)) => Err(many_have(&database, id).into()),
+                    (Some(_), Some(_), who) => Err(many_have(&database, who).into()),
                     (None, _, Who::CognitoId(id)) => Err(no_such_id(&database, id).into()),
-                    (_, _, Who::Handle(handle)) => {
+                    (None, _, Who::Handle(handle)) => {
                         Err(not_found(client, &database, handle)?.into())
                     }
                 }
@@ -199,10 +203,14 @@ fn no_such_id(database: &Database, id: &str) -> Error {
     ))
 }
 
-fn many_have(database: &Database, id: &str) -> Error {
+fn many_have(database: &Database, who: &Who) -> Error {
     let (name, at) = (database.name(), database.at());
+    let what = match who {
+        Who::Handle(handle) => format!("the handle {handle:?}"),
+        Who::CognitoId(id) => format!("the Cognito id {id:?}"),
+    };
     Error::Failed(format!(
-        "several users have the Cognito id {id:?} in database {name} at {at}"
+        "several users have {what} in database {name} at {at}"
     ))
 }
 

@@ -46,6 +46,30 @@ async fn users_are_found_by_handle_in_the_order_asked_for() {
 }
 
 #[tokio::test]
+async fn a_handle_that_several_users_have_is_nobodys() {
+    let database = seeded().await;
+    let twice = "alter table users drop constraint users_handle_key;
+        insert into users (display_name, handle, email, cognito_user_id)
+        values ('Another', 'bayko', '', 'MOCK')";
+    sql(&database, twice).await;
+    let bayko = Who::Handle("bayko".to_owned());
+    let londo = Who::Handle("londo".to_owned());
+    for found in [
+        database.person_by_handle("bayko").await.map(drop),
+        database
+            .people_by_handles(&["londo", "bayko"])
+            .await
+            .map(drop),
+        database.sender_and_receiver(&londo, &bayko).await.map(drop),
+    ] {
+        let error = found.unwrap_err();
+        assert!(matches!(error, Error::Failed(_)), "{error}");
+        let said = "several users have the handle \"bayko\" in database";
+        assert!(error.to_string().starts_with(said), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_handle_names_those_that_come_close() {
     let database = seeded().await;
     for (typed, expected) in [
