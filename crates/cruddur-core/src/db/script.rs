@@ -146,6 +146,9 @@ fn refusal(statement: &Statement) -> Option<&'static str> {
         ("COPY", _) if statement.text.to_uppercase().contains("STDIN") => Some(
             "data inside of the file are for psql to read; use INSERT, or run this file with psql",
         ),
+        ("COPY", _) if statement.text.to_uppercase().contains("STDOUT") => {
+            Some("what this prints is for psql to show; run this file with psql, or take it out")
+        }
         _ => None,
     }
 }
@@ -370,6 +373,7 @@ mod tests {
             ("select 1;\nrollback;", 2),
             ("select 1;\n\\c other", 2),
             ("select 1;\ncopy t from stdin;\n1\n", 2),
+            ("select 1;\nCopy (select 1) to StdOut;", 2),
             ("select 1;\n\0", 2),
         ] {
             assert_eq!(lines(sql).unwrap_err().0, Some(line), "{sql}");

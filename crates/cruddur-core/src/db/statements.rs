@@ -116,7 +116,9 @@ impl<'a> Scanner<'a> {
         let length = if rest.starts_with("--") {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
-            comment(rest)
+            // One without an end is the server's to refuse: what stands in it may
+            // have been meant as statements.
+            comment(rest).unwrap_or(0)
         } else {
             rest.len() - rest.trim_start().len()
         };
@@ -187,8 +189,8 @@ fn word(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// The length of a comment, which may hold others.
-fn comment(text: &str) -> usize {
+/// The length of a comment, which may hold others; none where it has no end.
+fn comment(text: &str) -> Option<usize> {
     let mut depth = 0;
     let mut at = 0;
     while at < text.len() {
@@ -200,13 +202,13 @@ fn comment(text: &str) -> usize {
             depth -= 1;
             at += 2;
             if depth == 0 {
-                return at;
+                return Some(at);
             }
         } else {
             at += 1;
         }
     }
-    text.len()
+    None
 }
 
 /// The length of what is quoted. A doubled quote reads as two texts in a row,
@@ -258,6 +260,10 @@ mod tests {
             [(2, "select 1;"), (4, "select 2 ;"), (4, "select\n3")]
         );
         assert_eq!(texts(" \n-- nothing"), []);
+        assert_eq!(
+            texts("select 1;\n/* a\nselect 2;"),
+            [(1, "select 1;"), (2, "/* a\nselect 2;")]
+        );
     }
 
     #[test]
