@@ -15,16 +15,8 @@ create table if not exists public.users (
   created_at timestamp not null default (now() at time zone 'utc')
 );
 
--- What tables of older versions lack. Even `if not exists` locks the table
--- first, which holds up whoever uses it, so nothing is altered without need.
-do $$ begin
-  if not exists (
-    select from pg_attribute
-    where attrelid = 'public.users'::regclass and attname = 'email' and not attisdropped
-  ) then
-    alter table public.users add column if not exists email text not null default '';
-  end if;
-end $$;
+-- Even `if not exists` locks the table first, which holds up whoever uses it, so
+-- nothing is altered without need.
 do $$ begin
   if to_regclass('public.users_handle_key') is null then
     create unique index if not exists users_handle_key on public.users (handle);
@@ -42,3 +34,35 @@ create table if not exists public.activities (
   expires_at timestamp,
   created_at timestamp not null default (now() at time zone 'utc')
 );
+
+-- What tables of older versions lack, but for what says whose a row is.
+do $$
+declare
+  missing record;
+begin
+  for missing in
+    select *
+    from (
+      values
+        ('users', 'display_name', $d$text not null default ''$d$),
+        ('users', 'email', $d$text not null default ''$d$),
+        ('users', 'cognito_user_id', $d$text not null default 'MOCK'$d$),
+        ('users', 'created_at', $d$timestamp not null default (now() at time zone 'utc')$d$),
+        ('activities', 'replies_count', 'integer default 0'),
+        ('activities', 'reposts_count', 'integer default 0'),
+        ('activities', 'likes_count', 'integer default 0'),
+        ('activities', 'reply_to_activity_uuid', 'uuid'),
+        ('activities', 'expires_at', 'timestamp'),
+        ('activities', 'created_at', $d$timestamp not null default (now() at time zone 'utc')$d$)
+    ) as wanted (relation, name, definition)
+    where not exists (
+      select from pg_attribute
+      where attrelid = to_regclass('public.' || relation) and attname = name and not attisdropped
+    )
+  loop
+    execute format(
+      'alter table public.%I add column if not exists %I %s',
+      missing.relation, missing.name, missing.definition
+    );
+  end loop;
+end $$;

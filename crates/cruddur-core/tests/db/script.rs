@@ -130,6 +130,26 @@ async fn an_older_table_gets_what_it_lacks_and_keeps_its_rows() {
         ]
     );
     assert_eq!(database.users(None).await.unwrap()[0].handle, "a");
+    let columns = "alter table users drop display_name, drop cognito_user_id, drop created_at;
+        alter table activities drop likes_count, drop expires_at, drop created_at";
+    sql(&database, columns).await;
+    let loaded = database.load_schema(Script::schema(), false).await.unwrap();
+    assert_eq!(
+        loaded.created,
+        [
+            "column public.activities.created_at",
+            "column public.activities.expires_at",
+            "column public.activities.likes_count",
+            "column public.users.cognito_user_id",
+            "column public.users.created_at",
+            "column public.users.display_name",
+        ]
+    );
+    let user = &database.users(None).await.unwrap()[0];
+    assert_eq!(
+        (user.display_name.as_str(), user.cognito_user_id.as_str()),
+        ("", "MOCK")
+    );
 }
 
 #[tokio::test]
