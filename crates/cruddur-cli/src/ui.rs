@@ -254,13 +254,16 @@ pub fn write_table(out: &mut Out, table: &Table) -> io::Result<()> {
 }
 
 /// Text from the data, made safe for a terminal: line breaks stay, other
-/// control characters (an escape sequence, say) are shown as `�`.
+/// control characters (an escape sequence, say) are shown as `�`, and so is what
+/// would turn the direction of the rest of the line.
 pub fn printable(text: &str) -> String {
     text.replace("\r\n", "\n")
         .chars()
         .map(|c| match c {
             '\n' => c,
             '\t' => ' ',
+            '\u{2028}' | '\u{2029}' => '\n',
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
             c if c.is_control() => char::REPLACEMENT_CHARACTER,
             c => c,
         })
@@ -294,5 +297,22 @@ fn width() -> Option<u16> {
             .parse()
             .ok()
             .filter(|&width| width > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn texts_cannot_steer_the_terminal() {
+        for (text, shown) in [
+            ("é 👩\u{200d}🚀\nשלום", "é 👩\u{200d}🚀\nשלום"),
+            ("a\r\nb\tc\u{2028}d", "a\nb c\nd"),
+            ("\u{1b}[2J\r\u{85}", "�[2J��"),
+            ("\u{202e}abc\u{2066}", "�abc�"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
     }
 }
