@@ -82,7 +82,7 @@ def more(found, committed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("cruddur", help="the binary, built with --release")
+    parser.add_argument("cruddur", help="the binary, as `cargo build` makes it")
     parser.add_argument("--update", action="store_true", help="write the counts down")
     arguments = parser.parse_args()
     found = counts(os.path.abspath(arguments.cruddur))

@@ -68,7 +68,7 @@ pub struct Global {
     /// When to use color
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
-    /// Print results and errors only
+    /// Print results, warnings and errors only
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Say on stderr what is talked to

@@ -27,7 +27,8 @@ pub struct SeedArgs {
     /// When the last message was written [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_given)]
     ending_at: Option<DateTime<Utc>>,
-    /// Move a conversation that is already there to that time
+    /// Make a conversation that is already there anew, ending at that time; messages
+    /// that people wrote into it stay
     #[arg(long)]
     refresh: bool,
     #[command(flatten)]
