@@ -21,7 +21,9 @@ pub use request::Request;
 #[derive(Debug, Clone)]
 pub struct WriteOptions {
     /// How many calls are under way at once. Three or four fill both DynamoDB
-    /// Local and the embedded engine; AWS spreads them over its partitions.
+    /// Local and the embedded engine, as long as the next ones come at once; on
+    /// a machine that the server keeps busy they do not. AWS spreads them over its
+    /// partitions.
     pub in_flight: usize,
     /// Write capacity units a second it keeps to, on average. Above zero.
     pub max_capacity: Option<f64>,
@@ -35,7 +37,7 @@ pub struct WriteOptions {
 impl Default for WriteOptions {
     fn default() -> Self {
         WriteOptions {
-            in_flight: 4,
+            in_flight: 8,
             max_capacity: None,
             patience: Duration::from_secs(60),
             stop_on_rejection: true,
