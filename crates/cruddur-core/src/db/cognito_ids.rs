@@ -2,6 +2,7 @@
 //! `preferred_username`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::iter;
 use std::sync::Arc;
@@ -77,7 +78,7 @@ impl Database {
     /// Those of `pool` and of connecting; [`crate::Error::SchemaNotLoaded`].
     pub async fn match_cognito_ids(
         &self,
-        pool: impl Future<Output = Result<Vec<Account>>>,
+        pool: impl Future<Output = Result<BTreeSet<Account>>>,
     ) -> Result<Arc<[Matched]>> {
         let here = self.with(|client| {
             let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
@@ -90,7 +91,8 @@ impl Database {
                 id,
             });
             let mut users: Vec<User> = users.collect();
-            // While the pool's are on their way there is time for it.
+            // While the pool's are on their way there is time for it; those are in
+            // order, too, so that what is left to do in the end is to merge the two.
             users.sort_by(by_handle);
             Ok(users)
         });
