@@ -3,7 +3,7 @@
 mod add;
 mod user;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use aws_sdk_cognitoidentityprovider::error::SdkError;
 use aws_sdk_cognitoidentityprovider::{Client, Config};
@@ -128,14 +128,13 @@ impl Pool {
         Ok(all)
     }
 
-    /// What tells every user from the others, in less memory than the users, and
-    /// put in order while the next page is on its way.
+    /// What tells every user from the others, in less memory than the users.
     ///
     /// # Errors
     ///
     /// As [`Pool::users`].
-    pub async fn accounts(&self) -> Result<BTreeSet<Account>> {
-        let mut all = BTreeSet::new();
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        let mut all = Vec::new();
         self.for_each_page(|users| {
             all.extend(users.into_iter().map(Account::from));
             Ok::<_, Error>(())

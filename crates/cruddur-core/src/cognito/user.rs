@@ -26,8 +26,8 @@ pub struct PoolUser {
     pub created: Option<DateTime<Utc>>,
 }
 
-/// What a user of a pool can be told by; in order by the handle.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What a user of a pool can be told by.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// `preferred_username`, which is the handle in Cruddur.
     pub handle: Option<String>,

@@ -2,7 +2,6 @@
 //! `preferred_username`.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::iter;
 use std::sync::Arc;
@@ -78,7 +77,7 @@ impl Database {
     /// Those of `pool` and of connecting; [`crate::Error::SchemaNotLoaded`].
     pub async fn match_cognito_ids(
         &self,
-        pool: impl Future<Output = Result<BTreeSet<Account>>>,
+        pool: impl Future<Output = Result<Vec<Account>>>,
     ) -> Result<Arc<[Matched]>> {
         let here = self.with(|client| {
             let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
@@ -91,8 +90,7 @@ impl Database {
                 id,
             });
             let mut users: Vec<User> = users.collect();
-            // While the pool's are on their way there is time for it; those are in
-            // order, too, so that what is left to do in the end is to merge the two.
+            // While the pool's are on their way there is time for it.
             users.sort_by(by_handle);
             Ok(users)
         });

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -185,9 +184,7 @@ async fn no_statement_outlives_its_query() {
     database.load_schema(Script::schema(), false).await.unwrap();
     database.load_seed(Script::seed(), false).await.unwrap();
     database.add_user("new", "New", "", "an id").await.unwrap();
-    let matched = database
-        .match_cognito_ids(future::ok(BTreeSet::new()))
-        .await;
+    let matched = database.match_cognito_ids(future::ok(Vec::new())).await;
     database.set_cognito_ids(&matched.unwrap()).await.unwrap();
     database.users(Some("bayko")).await.unwrap();
     database.users(Some("nobody")).await.unwrap_err();

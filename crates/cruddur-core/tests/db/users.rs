@@ -151,8 +151,7 @@ async fn sender_and_receiver_are_found_each_by_their_own_key() {
 }
 
 async fn matched(database: &Database, pool: Vec<Account>) -> Arc<[Matched]> {
-    let pool = future::ok(pool.into_iter().collect());
-    let matched = database.match_cognito_ids(pool).await;
+    let matched = database.match_cognito_ids(future::ok(pool)).await;
     matched.unwrap()
 }
 
@@ -308,10 +307,11 @@ async fn ten_updates_at_once_all_end_well() {
     for run in 0..10 {
         let database = database.0.clone();
         runs.push(tokio::spawn(async move {
-            // Each with other ids.
-            let pool = (1..=500)
+            // Each in another order and with other ids, so that rows are locked crosswise.
+            let mut pool: Vec<Account> = (1..=500)
                 .map(|n| pool_user(Some(&format!("user{n}")), &format!("{run}-{n}")))
                 .collect();
+            pool.rotate_left(run * 50);
             let matched = database.match_cognito_ids(future::ok(pool)).await?;
             database.set_cognito_ids(&matched).await
         }));
