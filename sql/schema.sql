@@ -35,7 +35,7 @@ create table if not exists public.activities (
   created_at timestamp not null default (now() at time zone 'utc')
 );
 
--- What tables of older versions lack, but for what says whose a row is.
+-- What tables of older versions lack, where a value for the rows that are there is known.
 do $$
 declare
   missing record;
