@@ -28,6 +28,10 @@ pub(crate) struct Holder {
 /// How long the lock is waited for while someone copies or deletes the data.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long whoever holds the lock may take to say who it is: two writes to a
+/// file, on a machine that may have other things to do.
+const SILENCE: Duration = Duration::from_secs(5);
+
 impl StackDir {
     /// Takes the lock for this process, or says who has it. Whoever copies or
     /// deletes the data is waited for.
@@ -52,7 +56,8 @@ impl StackDir {
             .truncate(false)
             .open(&path)
             .map_err(Error::file("open", &path))?;
-        for _ in 0..100 {
+        let deadline = Instant::now() + SILENCE;
+        while Instant::now() < deadline {
             match file.try_lock() {
                 Ok(()) => {
                     write_holder(&mut file, purpose).map_err(Error::file("write", &path))?;
@@ -61,16 +66,14 @@ impl StackDir {
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(cause)) => return Err(Error::file("lock", &path)(cause)),
             }
-            // To look whether the lock is held, `status` takes a shared one for a
-            // moment. That must not look like a stack, so it is told from one by
-            // a shared lock of our own; what it collides with is gone the next
-            // time. Whoever has just taken the lock, or is about to give it up,
-            // says nothing for a moment, too.
-            if file.try_lock_shared().is_err() {
-                let holder = read_holder(&mut file);
-                if holder.pid.is_some() {
-                    return Err(self.held_by(holder));
-                }
+            // To look whether the lock is held, `status` and whoever waits take a
+            // shared one for a moment. That must not look like a stack; it is gone
+            // the next time. Whoever has just taken the lock, or is about to give
+            // it up, says nothing for a moment, too.
+            if let Some(holder) = self.holder()?
+                && holder.pid.is_some()
+            {
+                return Err(self.held_by(holder));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -174,6 +177,28 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn those_who_wait_do_not_keep_each_other_from_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StackDir::at(folder.path());
+        dir.prepare().unwrap();
+        drop(dir.lock(Purpose::Data).unwrap());
+        // As `status` looks for a moment, and long enough for all to have begun.
+        let looked_at = File::open(dir.lock_path()).unwrap();
+        looked_at.lock_shared().unwrap();
+        let waiting: Vec<_> = (0..4)
+            .map(|_| {
+                let dir = dir.clone();
+                std::thread::spawn(move || dir.lock(Purpose::Data).map(drop))
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(20));
+        drop(looked_at);
+        for waited in waiting {
+            waited.join().unwrap().unwrap();
+        }
+    }
 
     #[test]
     fn a_child_that_is_just_starting_does_not_keep_the_lock() {
