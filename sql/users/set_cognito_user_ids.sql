@@ -1,7 +1,8 @@
 -- Gives users the ids of the pool.
--- $1, $2: handles and their subs, in pairs
+-- $1, $2: handles and their subs, in pairs. As a function of the from clause, unnest
+-- would write all of them to a temporary file first.
 update public.users
 set cognito_user_id = pool.sub
-from unnest($1::text[], $2::text[]) as pool (handle, sub)
+from (select unnest($1::text[]) as handle, unnest($2::text[]) as sub) as pool
 where users.handle = pool.handle
   and users.cognito_user_id is distinct from pool.sub;
