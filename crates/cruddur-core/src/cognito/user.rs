@@ -1,5 +1,7 @@
 //! A user of a pool, and how `ListUsers` writes one.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +62,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<PoolUser>, String> {
 /// Whatever is null or not there is missing.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct UserType {
+struct UserType<'a> {
     username: Option<String>,
-    attributes: Option<Vec<Attribute>>,
+    #[serde(borrow)]
+    attributes: Option<Vec<Attribute<'a>>>,
     user_status: Option<String>,
     enabled: Option<bool>,
     /// In seconds.
@@ -71,12 +74,13 @@ struct UserType {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Attribute {
-    name: String,
+struct Attribute<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
     value: Option<String>,
 }
 
-impl UserType {
+impl UserType<'_> {
     fn into_user(self) -> PoolUser {
         let mut attributes = self.attributes.unwrap_or_default();
         let mut attribute = |name: &str| {
