@@ -128,19 +128,17 @@ impl Pool {
         Ok(all)
     }
 
-    /// What tells every user from the others, in less memory than the users.
+    /// Hands what tells every user from the others to `take`, as pages arrive.
     ///
     /// # Errors
     ///
     /// As [`Pool::users`].
-    pub async fn accounts(&self) -> Result<Vec<Account>> {
-        let mut all = Vec::new();
+    pub async fn accounts(&self, take: &mut dyn FnMut(Account)) -> Result<()> {
         self.for_each_page(|users| {
-            all.extend(users.into_iter().map(Account::from));
-            Ok::<_, Error>(())
+            users.into_iter().map(Account::from).for_each(&mut *take);
+            Ok(())
         })
-        .await?;
-        Ok(all)
+        .await
     }
 
     /// Hands every page to `take` as it arrives, until that fails.

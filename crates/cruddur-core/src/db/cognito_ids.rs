@@ -1,10 +1,10 @@
 //! Which user of the pool is which user here: a handle is the same as a
 //! `preferred_username`.
 
-use std::cmp::Ordering;
-use std::future::Future;
-use std::iter;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::{iter, mem};
 
 use futures_util::future;
 use postgres::Client;
@@ -61,12 +61,29 @@ impl Matched {
         let before = self.before.as_deref();
         self.outcome == Outcome::Changed && before.is_some_and(|id| id != PLACEHOLDER)
     }
+
+    /// By handle, those without one last.
+    fn place(&self) -> impl Ord {
+        let handle = self.handle.as_deref();
+        (handle.is_none(), handle, self.username.as_deref())
+    }
+
+    fn of_account(account: Account, handle: Option<String>, outcome: Outcome) -> Matched {
+        let handle_tells = outcome == Outcome::NoSuchHandleHere;
+        Matched {
+            handle,
+            outcome,
+            before: None,
+            after: account.sub,
+            username: Some(account.username).filter(|_| !handle_tells),
+        }
+    }
 }
 
 impl Database {
-    /// Finds out who of the pool is who here, and whose id here is another. The
-    /// users here are read while those of the `pool` are on their way, and nothing
-    /// is written.
+    /// Finds out who of the pool is who here, and whose id here is another. `pool`
+    /// hands over its users as they arrive; those here are read meanwhile, and
+    /// nothing is written.
     ///
     /// The result, by handle, has an entry for each user of the pool and each user
     /// here, one for both where they are the same, and none for one here whose
@@ -77,30 +94,17 @@ impl Database {
     /// Those of `pool` and of connecting; [`crate::Error::SchemaNotLoaded`].
     pub async fn match_cognito_ids(
         &self,
-        pool: impl Future<Output = Result<Vec<Account>>>,
-    ) -> Result<Arc<[Matched]>> {
-        let here = self.with(|client| {
-            let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
-            let row = client.query_typed_one(query, &[])?;
-            let handles: Vec<Option<String>> = row.get("handles");
-            let ids: Vec<Option<String>> = row.get("ids");
-            let users = handles.into_iter().zip(ids).map(|(handle, id)| User {
-                handle,
-                username: None,
-                id,
-            });
-            let mut users: Vec<User> = users.collect();
-            // While the pool's are on their way there is time for it.
-            users.sort_by(by_handle);
-            Ok(users)
-        });
-        let (pool, mut users) = future::try_join(pool, here).await?;
-        users.extend(pool.into_iter().map(|account| User {
-            handle: account.handle,
-            username: Some(account.username),
-            id: account.sub,
-        }));
-        Ok(compare(users).into())
+        pool: impl AsyncFnOnce(&mut dyn FnMut(Account)) -> Result<()>,
+    ) -> Result<Vec<Matched>> {
+        let matching = RefCell::new(Matching::default());
+        let here = async {
+            let here = self.with(users_here).await?;
+            matching.borrow_mut().read(here);
+            Ok(())
+        };
+        let mut take = |account| matching.borrow_mut().take(account);
+        future::try_join(pool(&mut take), here).await?;
+        Ok(matching.into_inner().result())
     }
 
     /// Gives each user whose outcome is [`Outcome::Changed`] the pool's id, all by
@@ -110,7 +114,7 @@ impl Database {
     ///
     /// Those of connecting; [`crate::Error::Refused`] for production's database
     /// without `--prod`.
-    pub async fn set_cognito_ids(&self, matched: &Arc<[Matched]>) -> Result<()> {
+    pub async fn set_cognito_ids(&self, matched: &Arc<Vec<Matched>>) -> Result<()> {
         let (database, matched) = (self.clone(), Arc::clone(matched));
         self.with_retries(move |client| {
             marker::guard(client, &database)?;
@@ -120,17 +124,16 @@ impl Database {
     }
 }
 
-/// A user here, or of the pool.
+/// A user here.
 struct User {
     handle: Option<String>,
-    /// What the pool calls its user; none here.
-    username: Option<String>,
-    /// The pool's id, or what is known of it here.
     id: Option<String>,
+    /// The first of the pool's that has the handle.
+    account: Option<Account>,
 }
 
 impl User {
-    fn here(&mut self, outcome: Outcome, after: Option<String>) -> Matched {
+    fn becomes(&mut self, outcome: Outcome, after: Option<String>) -> Matched {
         Matched {
             handle: self.handle.take(),
             outcome,
@@ -139,63 +142,106 @@ impl User {
             username: None,
         }
     }
-
-    fn there(&mut self, outcome: Outcome) -> Matched {
-        Matched {
-            handle: self.handle.take(),
-            outcome,
-            before: None,
-            after: self.id.take(),
-            username: self.username.take(),
-        }
-    }
 }
 
-/// By handle, those without one last; of the same handle those here come first.
-fn by_handle(one: &User, other: &User) -> Ordering {
-    fn place(user: &User) -> impl Ord {
-        let handle = user.handle.as_deref();
-        (handle.is_none(), handle, user.username.as_deref())
-    }
-    place(one).cmp(&place(other))
+/// By handle.
+fn users_here(client: &mut Client) -> Result<Vec<User>, Problem> {
+    let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
+    let row = client.query_typed_one(query, &[])?;
+    let handles: Vec<Option<String>> = row.get("handles");
+    let ids: Vec<Option<String>> = row.get("ids");
+    let users = handles.into_iter().zip(ids).map(|(handle, id)| User {
+        handle,
+        id,
+        account: None,
+    });
+    let mut users: Vec<User> = users.collect();
+    users.sort_by(|a, b| a.handle.cmp(&b.handle));
+    Ok(users)
 }
 
-/// What there is to say of each, in that order.
-fn compare(mut users: Vec<User>) -> Vec<Matched> {
-    users.sort_by(by_handle);
-    let mut matched = Vec::with_capacity(users.len());
-    for same in users.chunk_by_mut(|a, b| a.handle == b.handle) {
-        let has_handle = same[0].handle.is_some();
-        let (here, there) = same.split_at_mut(same.partition_point(|u| u.username.is_none()));
-        match there {
-            _ if there.is_empty() || !has_handle => {
-                let unknown = |user: &mut User| user.here(Outcome::NoSuchHandleThere, None);
-                matched.extend(here.iter_mut().map(unknown));
-                let nobody = |user: &mut User| user.there(Outcome::NoHandleThere);
-                matched.extend(there.iter_mut().map(nobody));
-            }
-            [user] if user.id.is_none() => matched.push(user.there(Outcome::NoIdThere)),
-            [user] if here.is_empty() => matched.push(Matched {
-                username: None,
-                ..user.there(Outcome::NoSuchHandleHere)
-            }),
-            [user] => {
-                let ids = iter::repeat_n(user.id.take(), here.len());
-                matched.extend(here.iter_mut().zip(ids).map(|(one, id)| {
-                    let outcome = match one.id == id {
-                        true => Outcome::Unchanged,
-                        false => Outcome::Changed,
-                    };
-                    one.here(outcome, id)
-                }));
-            }
-            several => {
-                let ambiguous = |user: &mut User| user.there(Outcome::Ambiguous);
-                matched.extend(several.iter_mut().map(ambiguous));
-            }
+/// Who is who, as far as it is known. The pool's pages take long enough to find a
+/// user here for each of theirs before the next one arrives.
+#[derive(Default)]
+struct Matching {
+    /// Those here, by handle, once they are read.
+    here: Option<Vec<User>>,
+    /// The pool's users that are still to be found here, or that cannot be: they
+    /// have no handle, one that nobody has here, or one that another one has.
+    there: Vec<Account>,
+}
+
+impl Matching {
+    fn read(&mut self, here: Vec<User>) {
+        self.here = Some(here);
+        for account in mem::take(&mut self.there) {
+            self.take(account);
         }
     }
-    matched
+
+    fn take(&mut self, mut account: Account) {
+        let user = self.here.as_mut().and_then(|here| {
+            let place = here.partition_point(|user| user.handle < account.handle);
+            let user = here.get_mut(place)?;
+            let same = account.handle.is_some() && user.handle == account.handle;
+            (same && user.account.is_none()).then_some(user)
+        });
+        match user {
+            Some(user) => {
+                account.handle = None;
+                user.account = Some(account);
+            }
+            None => self.there.push(account),
+        }
+    }
+
+    /// What there is to say of each.
+    fn result(self) -> Vec<Matched> {
+        let mut here = self.here.unwrap_or_default();
+        let mut matched = Vec::with_capacity(here.len() + self.there.len());
+        let mut others: HashMap<Option<String>, Vec<Account>> = HashMap::new();
+        for mut account in self.there {
+            let handle = account.handle.take();
+            others.entry(handle).or_default().push(account);
+        }
+        for same in here.chunk_by_mut(|a, b| a.handle == b.handle) {
+            match same[0].account.take() {
+                None => {
+                    let unknown = |user: &mut User| user.becomes(Outcome::NoSuchHandleThere, None);
+                    matched.extend(same.iter_mut().map(unknown));
+                }
+                Some(account) => match others.get_mut(&same[0].handle) {
+                    Some(others) => others.push(account),
+                    None if account.sub.is_none() => {
+                        let handle = same[0].handle.take();
+                        matched.push(Matched::of_account(account, handle, Outcome::NoIdThere));
+                    }
+                    None => {
+                        let ids = iter::repeat_n(account.sub, same.len());
+                        matched.extend(same.iter_mut().zip(ids).map(|(user, id)| {
+                            let outcome = match user.id == id {
+                                true => Outcome::Unchanged,
+                                false => Outcome::Changed,
+                            };
+                            user.becomes(outcome, id)
+                        }));
+                    }
+                },
+            }
+        }
+        for (handle, accounts) in others {
+            let outcome = match &accounts[..] {
+                _ if handle.is_none() => Outcome::NoHandleThere,
+                [account] if account.sub.is_none() => Outcome::NoIdThere,
+                [_] => Outcome::NoSuchHandleHere,
+                _ => Outcome::Ambiguous,
+            };
+            let of_account = |account| Matched::of_account(account, handle.clone(), outcome);
+            matched.extend(accounts.into_iter().map(of_account));
+        }
+        matched.sort_by(|a, b| a.place().cmp(&b.place()));
+        matched
+    }
 }
 
 fn set(client: &mut Client, matched: &[Matched]) -> Result<(), Problem> {
@@ -211,4 +257,85 @@ fn set(client: &mut Client, matched: &[Matched]) -> Result<(), Problem> {
         [(&handles, Type::TEXT_ARRAY), (&subs, Type::TEXT_ARRAY)];
     client.execute_typed(statement, &parameters)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(handle: Option<&str>, id: &str) -> User {
+        User {
+            handle: handle.map(str::to_owned),
+            id: Some(id.to_owned()),
+            account: None,
+        }
+    }
+
+    fn account(handle: Option<&str>, sub: Option<&str>, username: &str) -> Account {
+        Account {
+            handle: handle.map(str::to_owned),
+            sub: sub.map(str::to_owned),
+            username: username.to_owned(),
+        }
+    }
+
+    #[test]
+    fn users_are_matched_in_whatever_order_they_arrive() {
+        let here = || {
+            vec![
+                user(None, "MOCK"),
+                user(Some("bayko"), "b"),
+                user(Some("double"), "MOCK"),
+                user(Some("londo"), "old"),
+                user(Some("londo"), "l"),
+                user(Some("vir"), "MOCK"),
+            ]
+        };
+        let mut accounts = vec![
+            account(Some("bayko"), Some("b"), "1"),
+            account(Some("double"), Some("d2"), "2"),
+            account(Some("double"), Some("d3"), "3"),
+            account(Some("kosh"), None, "4"),
+            account(Some("londo"), Some("l"), "5"),
+            account(None, Some("n"), "6"),
+            account(Some("twice"), Some("t7"), "7"),
+            account(Some("twice"), None, "8"),
+            account(Some("zathras"), Some("z"), "9"),
+        ];
+        let expected = [
+            "bayko Unchanged b b -",
+            "double Ambiguous - d2 2",
+            "double Ambiguous - d3 3",
+            "kosh NoIdThere - - 4",
+            "londo Changed old l -",
+            "londo Unchanged l l -",
+            "twice Ambiguous - t7 7",
+            "twice Ambiguous - - 8",
+            "vir NoSuchHandleThere MOCK - -",
+            "zathras NoSuchHandleHere - z -",
+            "- NoSuchHandleThere MOCK - -",
+            "- NoHandleThere - n 6",
+        ];
+        for _ in 0..2 {
+            for before in 0..=accounts.len() {
+                let mut matching = Matching::default();
+                let (early, late) = accounts.split_at(before);
+                early.iter().cloned().for_each(|one| matching.take(one));
+                matching.read(here());
+                late.iter().cloned().for_each(|one| matching.take(one));
+                let result = matching.result();
+                let text = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
+                let said: Vec<String> = result
+                    .iter()
+                    .map(|m| {
+                        let [handle, before, after] = [&m.handle, &m.before, &m.after].map(text);
+                        let username = text(&m.username);
+                        format!("{handle} {:?} {before} {after} {username}", m.outcome)
+                    })
+                    .collect();
+                assert_eq!(said, expected, "{before} before");
+            }
+            accounts.reverse();
+        }
+    }
 }

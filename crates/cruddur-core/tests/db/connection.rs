@@ -7,7 +7,6 @@ use cruddur_core::Error;
 use cruddur_core::db::script::Script;
 use cruddur_core::db::users::Who;
 use cruddur_core::db::{ConnectionUrl, Database};
-use futures_util::future;
 
 use crate::postgres::{absent, empty, engines, server, sql};
 
@@ -184,8 +183,9 @@ async fn no_statement_outlives_its_query() {
     database.load_schema(Script::schema(), false).await.unwrap();
     database.load_seed(Script::seed(), false).await.unwrap();
     database.add_user("new", "New", "", "an id").await.unwrap();
-    let matched = database.match_cognito_ids(future::ok(Vec::new())).await;
-    database.set_cognito_ids(&matched.unwrap()).await.unwrap();
+    let nobody = async |_: &mut dyn FnMut(_)| Ok(());
+    let matched = database.match_cognito_ids(nobody).await.unwrap();
+    database.set_cognito_ids(&Arc::new(matched)).await.unwrap();
     database.users(Some("bayko")).await.unwrap();
     database.users(Some("nobody")).await.unwrap_err();
     database.person_by_handle("bayko").await.unwrap();

@@ -150,13 +150,16 @@ async fn sender_and_receiver_are_found_each_by_their_own_key() {
     }
 }
 
-async fn matched(database: &Database, pool: Vec<Account>) -> Arc<[Matched]> {
-    let matched = database.match_cognito_ids(future::ok(pool)).await;
-    matched.unwrap()
+async fn matched(database: &Database, pool: Vec<Account>) -> Vec<Matched> {
+    let hand_over = async |take: &mut dyn FnMut(Account)| {
+        pool.into_iter().for_each(take);
+        Ok(())
+    };
+    database.match_cognito_ids(hand_over).await.unwrap()
 }
 
-async fn updated(database: &Database, pool: Vec<Account>) -> Arc<[Matched]> {
-    let matched = matched(database, pool).await;
+async fn updated(database: &Database, pool: Vec<Account>) -> Arc<Vec<Matched>> {
+    let matched = Arc::new(matched(database, pool).await);
     database.set_cognito_ids(&matched).await.unwrap();
     matched
 }
@@ -203,7 +206,7 @@ async fn every_user_of_pool_and_database_has_a_result() {
     let dry = matched(&database, pool.clone()).await;
     assert_eq!(sql(&database, ids).await, before);
     let written = updated(&database, pool.clone()).await;
-    assert_eq!(dry, written);
+    assert_eq!(dry, *written);
     let found: Vec<_> = written
         .iter()
         .map(|m| (m.handle.as_deref(), m.outcome))
@@ -303,20 +306,13 @@ async fn ten_updates_at_once_all_end_well() {
          select '', 'user' || n, '', 'MOCK' from generate_series(1, 500) as n",
     )
     .await;
-    let mut runs = Vec::new();
-    for run in 0..10 {
-        let database = database.0.clone();
-        runs.push(tokio::spawn(async move {
-            // Each in another order and with other ids, so that rows are locked crosswise.
-            let mut pool: Vec<Account> = (1..=500)
-                .map(|n| pool_user(Some(&format!("user{n}")), &format!("{run}-{n}")))
-                .collect();
-            pool.rotate_left(run * 50);
-            let matched = database.match_cognito_ids(future::ok(pool)).await?;
-            database.set_cognito_ids(&matched).await
-        }));
-    }
-    for run in runs {
-        run.await.unwrap().unwrap();
-    }
+    let runs = (0..10).map(|run| {
+        // Each in another order and with other ids, so that rows are locked crosswise.
+        let mut pool: Vec<Account> = (1..=500)
+            .map(|n| pool_user(Some(&format!("user{n}")), &format!("{run}-{n}")))
+            .collect();
+        pool.rotate_left(run * 50);
+        updated(&database, pool)
+    });
+    future::join_all(runs).await;
 }

@@ -103,9 +103,12 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     update_cognito_user_ids::check(&matched)
 }
 
-async fn update(context: &Context, database: &Database) -> anyhow::Result<Arc<[Matched]>> {
+async fn update(context: &Context, database: &Database) -> anyhow::Result<Arc<Vec<Matched>>> {
     let pool = Pool::connect(&context.target).await?;
-    let matched = database.match_cognito_ids(pool.accounts()).await?;
+    let matched = database
+        .match_cognito_ids(async |take| pool.accounts(take).await)
+        .await?;
+    let matched = Arc::new(matched);
     database.set_cognito_ids(&matched).await?;
     Ok(matched)
 }

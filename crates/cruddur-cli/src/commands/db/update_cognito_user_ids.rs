@@ -1,4 +1,5 @@
 use std::io::Write as _;
+use std::sync::Arc;
 
 use clap::Args;
 use cruddur_core::Error;
@@ -23,7 +24,10 @@ pub struct UpdateArgs {
 pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
     let pool = Pool::connect(&context.target).await?;
-    let matched = database.match_cognito_ids(pool.accounts()).await?;
+    let matched = database
+        .match_cognito_ids(async |take| pool.accounts(take).await)
+        .await?;
+    let matched = Arc::new(matched);
     let dry_run = args.dry.dry_run;
     if !dry_run {
         confirm(context, &args.confirmation, &database, &matched).await?;

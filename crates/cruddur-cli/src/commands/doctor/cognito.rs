@@ -1,7 +1,5 @@
 //! Cognito, and whether its users and the database's are the same.
 
-use std::sync::Arc;
-
 use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::{Matched, Outcome};
@@ -111,8 +109,10 @@ pub async fn check_users(checks: &mut Checks, found: Found, database: Option<Dat
     }
 }
 
-async fn compare(pool: &Pool, database: &Database) -> Result<Arc<[Matched]>> {
-    database.match_cognito_ids(pool.accounts()).await
+async fn compare(pool: &Pool, database: &Database) -> Result<Vec<Matched>> {
+    database
+        .match_cognito_ids(async |take| pool.accounts(take).await)
+        .await
 }
 
 fn matching(checks: &mut Checks, name: &'static str, users: &[Matched]) {

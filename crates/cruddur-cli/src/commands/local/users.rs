@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use cruddur_core::Error;
@@ -98,10 +99,12 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
     };
     added.added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
     if here.is_some_and(|user| user.cognito_user_id != sub) {
-        let matched = database.match_cognito_ids(pool.accounts()).await?;
+        let matched = database
+            .match_cognito_ids(async |take| pool.accounts(take).await)
+            .await?;
         let own = |one: &&Matched| one.handle.as_deref() == Some(handle);
         let own = matched.iter().filter(own).cloned().collect();
-        database.set_cognito_ids(&own).await?;
+        database.set_cognito_ids(&Arc::new(own)).await?;
     }
     added.cognito_user_id = Some(sub);
     tell(context, &added)

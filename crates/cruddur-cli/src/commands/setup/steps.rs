@@ -149,13 +149,16 @@ async fn set_up_cognito_ids(
         return Ok(());
     }
     let pool = Pool::connect(&steps.context.target).await?;
-    let matched = database.match_cognito_ids(pool.accounts()).await?;
+    let matched = database
+        .match_cognito_ids(async |take| pool.accounts(take).await)
+        .await?;
     // What is there is not written over, be it another pool's.
-    let missing: Arc<[Matched]> = matched
+    let missing: Vec<Matched> = matched
         .iter()
         .filter(|one| !one.overwrites())
         .cloned()
         .collect();
+    let missing = Arc::new(missing);
     if !steps.dry_run {
         database.set_cognito_ids(&missing).await?;
     }
