@@ -181,7 +181,9 @@ def ids_updated(setting, server, work, count, few):
     words = ("db", "update-cognito-user-ids", "-o", "jsonl")
     whole, listed, bare, rows = setting.in_turn(
         setting.cruddur(server, *words, name="cruddur, with the pool's pages", prepare=reset),
-        setting.cruddur(server, "cognito", "list-users", "-o", "jsonl", name="those pages alone"),
+        setting.cruddur(
+            server, "cognito", "list-users", "-o", "jsonl", name="those pages alone", prepare=reset
+        ),
         Way("bare SQL", bare_sql, server.env, setting.folder, prepare=reset),
         setting.peer(
             "row by row", server, "cognito_ids.py", few, prepare=reset, seconds=row_by_row, runs=1
