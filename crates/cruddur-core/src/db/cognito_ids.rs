@@ -87,7 +87,7 @@ impl Database {
     ///
     /// The result, by handle, has an entry for each user of the pool and each user
     /// here, one for both where they are the same, and none for one here whose
-    /// handle leads to no single id of the pool.
+    /// handle several of the pool have.
     ///
     /// # Errors
     ///
@@ -124,39 +124,21 @@ impl Database {
     }
 }
 
-/// A user here.
-struct User {
-    handle: Option<String>,
-    id: Option<String>,
-    /// The first of the pool's that has the handle.
-    account: Option<Account>,
-}
-
-impl User {
-    fn becomes(&mut self, outcome: Outcome, after: Option<String>) -> Matched {
-        Matched {
-            handle: self.handle.take(),
-            outcome,
-            before: self.id.take(),
-            after,
-            username: None,
-        }
-    }
-}
-
-/// By handle.
-fn users_here(client: &mut Client) -> Result<Vec<User>, Problem> {
+/// The users here, by handle, as if the pool had none of them.
+fn users_here(client: &mut Client) -> Result<Vec<Matched>, Problem> {
     let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
     let row = client.query_typed_one(query, &[])?;
     let handles: Vec<Option<String>> = row.get("handles");
     let ids: Vec<Option<String>> = row.get("ids");
-    let users = handles.into_iter().zip(ids).map(|(handle, id)| User {
+    let users = handles.into_iter().zip(ids).map(|(handle, id)| Matched {
         handle,
-        id,
-        account: None,
+        outcome: Outcome::NoSuchHandleThere,
+        before: id,
+        after: None,
+        username: None,
     });
-    let mut users: Vec<User> = users.collect();
-    users.sort_by(|a, b| a.handle.cmp(&b.handle));
+    let mut users: Vec<Matched> = users.collect();
+    users.sort_by(|a, b| a.place().cmp(&b.place()));
     Ok(users)
 }
 
@@ -164,71 +146,65 @@ fn users_here(client: &mut Client) -> Result<Vec<User>, Problem> {
 /// user here for each of theirs before the next one arrives.
 #[derive(Default)]
 struct Matching {
-    /// Those here, by handle, once they are read.
-    here: Option<Vec<User>>,
+    /// Those here, by handle, once they are read. Who was found has a `username`.
+    here: Vec<Matched>,
     /// The pool's users that are still to be found here, or that cannot be: they
     /// have no handle, one that nobody has here, or one that another one has.
     there: Vec<Account>,
 }
 
 impl Matching {
-    fn read(&mut self, here: Vec<User>) {
-        self.here = Some(here);
+    fn read(&mut self, here: Vec<Matched>) {
+        self.here = here;
         for account in mem::take(&mut self.there) {
             self.take(account);
         }
     }
 
-    fn take(&mut self, mut account: Account) {
-        let user = self.here.as_mut().and_then(|here| {
-            let place = here.partition_point(|user| user.handle < account.handle);
-            let user = here.get_mut(place)?;
-            let same = account.handle.is_some() && user.handle == account.handle;
-            (same && user.account.is_none()).then_some(user)
-        });
-        match user {
-            Some(user) => {
-                account.handle = None;
-                user.account = Some(account);
-            }
-            None => self.there.push(account),
+    fn take(&mut self, account: Account) {
+        let same = of_handle(&mut self.here, account.handle.as_deref());
+        if same.first().is_none_or(|user| user.username.is_some()) {
+            self.there.push(account);
+            return;
+        }
+        let found = iter::repeat_n((account.sub, account.username), same.len());
+        for (user, (id, username)) in same.iter_mut().zip(found) {
+            user.outcome = match &id {
+                None => Outcome::NoIdThere,
+                id if *id == user.before => Outcome::Unchanged,
+                _ => Outcome::Changed,
+            };
+            user.after = id;
+            user.username = Some(username);
         }
     }
 
     /// What there is to say of each.
     fn result(self) -> Vec<Matched> {
-        let mut here = self.here.unwrap_or_default();
-        let mut matched = Vec::with_capacity(here.len() + self.there.len());
+        let mut matched = self.here;
         let mut others: HashMap<Option<String>, Vec<Account>> = HashMap::new();
         for mut account in self.there {
             let handle = account.handle.take();
             others.entry(handle).or_default().push(account);
         }
-        for same in here.chunk_by_mut(|a, b| a.handle == b.handle) {
-            match same[0].account.take() {
-                None => {
-                    let unknown = |user: &mut User| user.becomes(Outcome::NoSuchHandleThere, None);
-                    matched.extend(same.iter_mut().map(unknown));
-                }
-                Some(account) => match others.get_mut(&same[0].handle) {
-                    Some(others) => others.push(account),
-                    None if account.sub.is_none() => {
-                        let handle = same[0].handle.take();
-                        matched.push(Matched::of_account(account, handle, Outcome::NoIdThere));
-                    }
-                    None => {
-                        let ids = iter::repeat_n(account.sub, same.len());
-                        matched.extend(same.iter_mut().zip(ids).map(|(user, id)| {
-                            let outcome = match user.id == id {
-                                true => Outcome::Unchanged,
-                                false => Outcome::Changed,
-                            };
-                            user.becomes(outcome, id)
-                        }));
-                    }
-                },
+        for (handle, accounts) in &mut others {
+            let same = of_handle(&mut matched, handle.as_deref());
+            // Who was found first is one of several.
+            accounts.extend(same.first_mut().map(|user| Account {
+                handle: None,
+                sub: user.after.take(),
+                username: user.username.take().unwrap_or_default(),
+            }));
+            for user in same {
+                user.outcome = Outcome::Ambiguous;
             }
         }
+        matched.retain_mut(|user| {
+            if user.outcome != Outcome::NoIdThere {
+                user.username = None;
+            }
+            user.outcome != Outcome::Ambiguous
+        });
         for (handle, accounts) in others {
             let outcome = match &accounts[..] {
                 _ if handle.is_none() => Outcome::NoHandleThere,
@@ -242,6 +218,18 @@ impl Matching {
         matched.sort_by(|a, b| a.place().cmp(&b.place()));
         matched
     }
+}
+
+/// The users of a handle, in a list that is sorted by it.
+fn of_handle<'a>(users: &'a mut [Matched], handle: Option<&str>) -> &'a mut [Matched] {
+    let Some(handle) = handle else {
+        return &mut [];
+    };
+    let before = |user: &Matched| user.handle.as_deref().is_some_and(|one| one < handle);
+    let from = users.partition_point(before);
+    let same = |user: &&Matched| user.handle.as_deref() == Some(handle);
+    let count = users[from..].iter().take_while(same).count();
+    &mut users[from..from + count]
 }
 
 fn set(client: &mut Client, matched: &[Matched]) -> Result<(), Problem> {
@@ -263,11 +251,13 @@ fn set(client: &mut Client, matched: &[Matched]) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
-    fn user(handle: Option<&str>, id: &str) -> User {
-        User {
+    fn user(handle: Option<&str>, id: &str) -> Matched {
+        Matched {
             handle: handle.map(str::to_owned),
-            id: Some(id.to_owned()),
-            account: None,
+            outcome: Outcome::NoSuchHandleThere,
+            before: Some(id.to_owned()),
+            after: None,
+            username: None,
         }
     }
 
@@ -283,12 +273,13 @@ mod tests {
     fn users_are_matched_in_whatever_order_they_arrive() {
         let here = || {
             vec![
-                user(None, "MOCK"),
                 user(Some("bayko"), "b"),
                 user(Some("double"), "MOCK"),
                 user(Some("londo"), "old"),
                 user(Some("londo"), "l"),
+                user(Some("sheridan"), "MOCK"),
                 user(Some("vir"), "MOCK"),
+                user(None, "MOCK"),
             ]
         };
         let mut accounts = vec![
@@ -298,6 +289,7 @@ mod tests {
             account(Some("kosh"), None, "4"),
             account(Some("londo"), Some("l"), "5"),
             account(None, Some("n"), "6"),
+            account(Some("sheridan"), None, "10"),
             account(Some("twice"), Some("t7"), "7"),
             account(Some("twice"), None, "8"),
             account(Some("zathras"), Some("z"), "9"),
@@ -309,6 +301,7 @@ mod tests {
             "kosh NoIdThere - - 4",
             "londo Changed old l -",
             "londo Unchanged l l -",
+            "sheridan NoIdThere MOCK - 10",
             "twice Ambiguous - t7 7",
             "twice Ambiguous - - 8",
             "vir NoSuchHandleThere MOCK - -",
