@@ -189,7 +189,7 @@ def ids_updated(setting, server, work, count, few):
             "row by row", server, "cognito_ids.py", few, prepare=reset, seconds=row_by_row, runs=1
         ),
         # A difference is as noisy as both that it is taken of.
-        rounds=4 * setting.rounds,
+        rounds=8 * setting.rounds,
     )
     ours = difference("cruddur", whole, listed)
     claims = [times_faster(ours, rows, 100), times_slower(ours, bare, 1.2)]
