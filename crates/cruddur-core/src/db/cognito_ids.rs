@@ -87,7 +87,7 @@ impl Database {
     ///
     /// The result, by handle, has an entry for each user of the pool and each user
     /// here, one for both where they are the same, and none for one here whose
-    /// handle several of the pool have.
+    /// handle leads to no single id of the pool.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ struct Matching {
     /// Those here, by handle, once they are read. Who was found has a `username`.
     here: Vec<Matched>,
     /// The pool's users that are still to be found here, or that cannot be: they
-    /// have no handle, one that nobody has here, or one that another one has.
+    /// have no id, no handle, one that nobody has here, or one that another one has.
     there: Vec<Account>,
 }
 
@@ -163,16 +163,16 @@ impl Matching {
 
     fn take(&mut self, account: Account) {
         let same = of_handle(&mut self.here, account.handle.as_deref());
-        if same.first().is_none_or(|user| user.username.is_some()) {
+        let is_free = same.first().is_some_and(|user| user.username.is_none());
+        if !is_free || account.sub.is_none() {
             self.there.push(account);
             return;
         }
         let found = iter::repeat_n((account.sub, account.username), same.len());
         for (user, (id, username)) in same.iter_mut().zip(found) {
-            user.outcome = match &id {
-                None => Outcome::NoIdThere,
-                id if *id == user.before => Outcome::Unchanged,
-                _ => Outcome::Changed,
+            user.outcome = match id == user.before {
+                true => Outcome::Unchanged,
+                false => Outcome::Changed,
             };
             user.after = id;
             user.username = Some(username);
@@ -189,20 +189,21 @@ impl Matching {
         }
         for (handle, accounts) in &mut others {
             let same = of_handle(&mut matched, handle.as_deref());
-            // Who was found first is one of several.
-            accounts.extend(same.first_mut().map(|user| Account {
-                handle: None,
-                sub: user.after.take(),
-                username: user.username.take().unwrap_or_default(),
+            // Who was found is one of several.
+            accounts.extend(same.first_mut().and_then(|user| {
+                Some(Account {
+                    handle: None,
+                    username: user.username.take()?,
+                    sub: user.after.take(),
+                })
             }));
+            // What there is to say of these is said of the pool's.
             for user in same {
                 user.outcome = Outcome::Ambiguous;
             }
         }
         matched.retain_mut(|user| {
-            if user.outcome != Outcome::NoIdThere {
-                user.username = None;
-            }
+            user.username = None;
             user.outcome != Outcome::Ambiguous
         });
         for (handle, accounts) in others {
@@ -301,7 +302,7 @@ mod tests {
             "kosh NoIdThere - - 4",
             "londo Changed old l -",
             "londo Unchanged l l -",
-            "sheridan NoIdThere MOCK - 10",
+            "sheridan NoIdThere - - 10",
             "twice Ambiguous - t7 7",
             "twice Ambiguous - - 8",
             "vir NoSuchHandleThere MOCK - -",
