@@ -135,6 +135,10 @@ impl StackDir {
         self.path.join("lock")
     }
 
+    pub(crate) fn turn_path(&self) -> PathBuf {
+        self.path.join("turn")
+    }
+
     fn version_path(&self) -> PathBuf {
         self.path.join("version")
     }

@@ -32,6 +32,7 @@ pub use control::{Detached, Down, down, end_leftover, spawn_detached, wait_until
 pub use dir::{StackDir, Status};
 pub use error::Error;
 pub use health::{ServiceHealth, health};
+pub use lock::Turn;
 pub use postgres::installed_postgres;
 pub use snapshot::{
     Snapshot, reset, snapshot_check, snapshot_check_new, snapshot_delete, snapshot_list,

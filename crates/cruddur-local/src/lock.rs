@@ -1,4 +1,4 @@
-//! Who works in a data folder: the lock that says so, and the process behind it.
+//! Who works in a data folder: the locks that say so, and the process behind them.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -106,6 +106,24 @@ impl StackDir {
         }
     }
 
+    /// The right to end the stack, to change its data and to start it again, as one
+    /// change; none while another process has it. The lock alone would not do: it is
+    /// free between these steps, and the stack's own while it runs.
+    pub fn turn(&self) -> Result<Option<Turn>, Error> {
+        files::create_folder(self.path())?;
+        let path = self.turn_path();
+        let file = files::private()
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(Error::file("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Turn { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(cause)) => Err(Error::file("lock", &path)(cause)),
+        }
+    }
+
     /// Whether this process has the lock's file open, where the system tells
     /// (Linux). What stands in it may be the id of a process in another
     /// container, or of one that was killed, and then be anybody's here.
@@ -138,6 +156,19 @@ impl Drop for Lock {
         let _ = self.file.set_len(0);
         // Closing is not enough: a child that another thread is just starting
         // has the file open too until its exec, and with it the lock.
+        let _ = self.file.unlock();
+    }
+}
+
+/// What [`StackDir::turn`] gives, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Turn {
+    file: File,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // As with the lock: closing is not enough.
         let _ = self.file.unlock();
     }
 }

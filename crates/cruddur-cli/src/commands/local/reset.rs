@@ -5,7 +5,7 @@ use cruddur_core::Error;
 use cruddur_local::{StackDir, State, Status};
 
 use super::env::variables;
-use super::restart::{STOP_TIMEOUT, around, known, to_the_end};
+use super::restart::{STOP_TIMEOUT, around, known, to_the_end, turn};
 use super::up::{self, Manner};
 use super::{Done, stack_dir};
 use crate::app::Interruption;
@@ -59,6 +59,7 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
         )?;
     }
     let mut interruption = Interruption::listen();
+    let _turn = turn(context, &dir, &mut interruption).await?;
     let ((), restarted) = around(context, &dir, &mut interruption, cruddur_local::reset).await?;
     done.show(
         context,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cruddur_local::{Down, Error, StackDir, State, Status};
+use cruddur_local::{Down, Error, StackDir, State, Status, Turn};
 
 use super::env::variables;
 use super::up::{self, Manner};
@@ -11,6 +11,35 @@ use crate::context::Context;
 
 /// How long a stack may take to end before it is killed.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often it is looked whether another command is through.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until no other command ends the stack of this folder to start it again:
+/// each would find running what it has to end.
+pub async fn turn(
+    context: &Context,
+    dir: &StackDir,
+    interruption: &mut Interruption,
+) -> anyhow::Result<Turn> {
+    let mut told = false;
+    loop {
+        if let Some(turn) = dir.turn()? {
+            return Ok(turn);
+        }
+        if !told {
+            context.ui.status(format_args!(
+                "waiting for another command that changes the data in {}",
+                dir.path().display()
+            ));
+            told = true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = interruption.recv() => return Err(cruddur_core::Error::Interrupted.into()),
+        }
+    }
+}
 
 /// Ends the stack if it runs, does `work`, and starts it again, on the same ports
 /// and in the background, wherever it ran. Failing work is no reason to leave the

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use cruddur_local::StackDir;
 
-use super::restart::around;
+use super::restart::{around, turn};
 use super::{Done, stack_dir};
 use crate::app::Interruption;
 use crate::args::DryRun;
@@ -67,7 +67,9 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
         let name = name.clone();
         move |dir: &StackDir| cruddur_local::snapshot_save(dir, &name)
     };
-    around(context, &dir, &mut Interruption::listen(), work).await?;
+    let mut interruption = Interruption::listen();
+    let _turn = turn(context, &dir, &mut interruption).await?;
+    around(context, &dir, &mut interruption, work).await?;
     done.show(
         context,
         format_args!("saved the data of the local stack in {folder} as {name}"),
@@ -91,7 +93,9 @@ async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
         let name = name.clone();
         move |dir: &StackDir| cruddur_local::snapshot_restore(dir, &name)
     };
-    around(context, &dir, &mut Interruption::listen(), work).await?;
+    let mut interruption = Interruption::listen();
+    let _turn = turn(context, &dir, &mut interruption).await?;
+    around(context, &dir, &mut interruption, work).await?;
     done.show(
         context,
         format_args!("the data of the local stack in {folder} is as it was in {name}"),

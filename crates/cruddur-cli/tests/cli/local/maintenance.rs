@@ -1,5 +1,6 @@
 //! What is done to the data as a whole, when it fails or is asked to stop.
 
+use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::os::unix::net::UnixListener;
 
@@ -96,6 +97,41 @@ fn resets_at_once_wait_for_each_other_and_start_nothing() {
         }
         assert_eq!(state(&folder), "stopped");
     }
+}
+
+#[test]
+fn what_ends_a_running_stack_for_a_while_waits_for_whatever_else_does() {
+    let mut folder = Folder::new();
+    folder.up();
+    let commands = [
+        &["local", "reset", "--yes"][..],
+        &["local", "reset", "--yes", "--seed"],
+        &["local", "snapshot", "save", "one"],
+        &["local", "reset", "--yes", "--seed"],
+    ];
+    let running = commands.map(|command| piped(folder.environment.command(command)));
+    for child in running {
+        let output = support::output(child);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(state(&folder), "running");
+    folder
+        .run(&["local", "snapshot", "restore", "one"])
+        .exits(0);
+}
+
+#[test]
+fn whoever_waits_for_another_reset_can_be_asked_to_stop() {
+    let mut folder = Folder::new();
+    folder.up();
+    let turn = File::create(folder.environment.path().join(".cruddur/turn")).unwrap();
+    turn.lock().unwrap();
+    let mut reset = piped(folder.environment.command(&["local", "reset", "--yes"]));
+    let mut stderr = BufReader::new(reset.stderr.take().unwrap());
+    read_until(&mut stderr, "waiting for another command");
+    signal(reset.id(), libc::SIGINT);
+    assert_eq!(support::status(&mut reset).code(), Some(130));
+    assert_eq!(state(&folder), "running");
 }
 
 #[test]
