@@ -67,6 +67,60 @@ async fn an_export_to_s3_and_odd_white_space_are_read() {
 }
 
 #[tokio::test]
+async fn an_array_is_read_in_any_layout() {
+    let pretty = "\u{feff}\n [\n  {\n    \"pk\": {\"S\": \"}],\\\"[{\\\\\"},\r\n    \"sk\": {\"S\": \"1\"}\n  },\n  {\"pk\": {\"S\": \"👋\"}, \"sk\": {\"S\": \"2\"}, \"l\": {\"L\": []}}\n]\n";
+    let compact: String = pretty.split_whitespace().collect();
+    for (text, count) in [(pretty, 2), (&compact, 2), ("[]", 0), (" [ ] ", 0)] {
+        let table = plain_table().await;
+        // Every buffer ends within something.
+        let source = BufReader::with_capacity(3, Cursor::new(text.to_owned()));
+        let imported = table
+            .import(source, &options(OnError::Stop), &mut |_| {})
+            .await
+            .into_result("-", OnError::Stop)
+            .unwrap();
+        assert_eq!((imported.read, imported.written), (count, count), "{text}");
+        let mut items = all_items(&table).await;
+        items.sort_by_key(|item| item["sk"].as_s().unwrap().clone());
+        if let [first, second] = &items[..] {
+            assert_eq!(first["pk"].as_s().unwrap(), "}],\"[{\\");
+            assert_eq!(second["pk"].as_s().unwrap(), "👋");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_array_that_is_cut_off_or_has_a_bad_item_is_told_by_line() {
+    let good = r#"{"pk":{"S":"MSG#1"},"sk":{"S":"1"}}"#;
+    let other = r#"{"pk":{"S":"MSG#1"},"sk":{"S":"2"}}"#;
+    for (text, written, line, expected) in [
+        (format!("[\n{good},\n{other}\n"), 2, 4, "no end"),
+        (format!("[\n{good},\n"), 1, 3, "no end"),
+        (format!("[\n{good},\n]"), 1, 3, "begins with `{`"),
+        (format!("[\n{good}\n{other}]"), 1, 3, "`,` or `]`"),
+        (format!("[{good}]\n\n{other}\n"), 1, 3, "after the end"),
+        (format!("[{good},\n{{\n}},\n{other}]"), 2, 2, "has no"),
+        (
+            format!(
+                "[{good},\n{{\"pk\":\n\"{}\"}},{other}]",
+                "x".repeat(5_000_000)
+            ),
+            1,
+            2,
+            "more than",
+        ),
+    ] {
+        let table = plain_table().await;
+        let imported = import(&table, text, OnError::Continue).await;
+        let [bad] = &imported.bad[..] else {
+            panic!("{:?}", imported.bad);
+        };
+        assert_eq!((imported.written, bad.line), (written, line), "{bad:?}");
+        assert!(bad.message.contains(expected), "{bad:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_line_stops_it_with_all_before_and_none_after() {
     let table = plain_table().await;
     let text = format!("{}{{\"pk\":\n{}", lines(0..499), lines(600..700));
@@ -107,7 +161,12 @@ async fn a_first_line_that_is_bad_is_an_error_of_its_own() {
     for (text, expected) in [
         (b"\x1f\x8b\x08rest".to_vec(), "compressed"),
         (b"{\"pk\":\"\xff\"}".to_vec(), "UTF-8"),
-        (b"[1]".to_vec(), "expected an item"),
+        (b"\"x\"".to_vec(), "expected an item such as"),
+        (b"[1]".to_vec(), "begins with `{`"),
+        (b"[".to_vec(), "cut off"),
+        (b"[] x".to_vec(), "after the end of the array"),
+        (b"[{\"pk\": {\"S\": \"[\"}".to_vec(), "cut off"),
+        (b"[{]".to_vec(), "key must be a string"),
         (
             format!(
                 "{{\"pk\":{{\"S\":\"1\"}},\"sk\":{{\"S\":\"1\"}},\"a\":{{\"S\":\"{}\"}}}}",

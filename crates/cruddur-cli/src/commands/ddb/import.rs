@@ -17,7 +17,7 @@ use crate::ui::{counted, printable};
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// What `ddb scan --raw -o jsonl` printed, or AWS's export to S3; - reads standard input
+    /// What `ddb scan --raw` printed, -o json or jsonl, or AWS's export to S3; - reads standard input
     file: PathBuf,
     /// What a bad line means for those after it
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]

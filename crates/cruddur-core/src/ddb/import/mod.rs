@@ -1,6 +1,7 @@
-//! Lines of typed JSON, read and written to the table.
+//! Items of typed JSON, read and written to the table.
 
 mod reader;
+mod texts;
 
 use std::io::BufRead;
 
@@ -68,9 +69,10 @@ pub struct Imported {
 }
 
 impl Table {
-    /// Writes every line of a source, an item of typed JSON each, as
+    /// Writes every item of a source: typed JSON, a line each, as
     /// [`super::json::write_typed`] writes it or as AWS's export to S3 does
-    /// (`{"Item":{…}}`). An item with the same key is replaced; of several
+    /// (`{"Item":{…}}`), or the elements of one array, in any layout, whose lines
+    /// are those on which they begin. An item with the same key is replaced; of several
     /// lines with one key the last one stays.
     ///
     /// The source is read on a thread of its own, no faster than DynamoDB takes

@@ -1,9 +1,10 @@
-//! The thread that reads lines and makes requests of them.
+//! The thread that reads items and makes requests of them.
 
-use std::io::{self, BufRead, Read};
+use std::io::BufRead;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::texts::{Bad, Texts};
 use super::{BadLine, KEPT_BAD_LINES, OnError};
 use crate::ddb::batch::Request;
 use crate::ddb::{json, limits};
@@ -15,9 +16,6 @@ const CHUNK: usize = 25;
 const CHUNK_BYTES: usize = 512 * 1024;
 /// How many chunks may wait to be written.
 const WAITING: usize = 4;
-/// The longest line: an item of 400 KB whose every byte is written as `\u0001`
-/// has less, and a line without end must not fill the memory.
-const MAX_LINE: u64 = 4 * 1024 * 1024;
 
 /// What the reader saw.
 #[derive(Debug, Default)]
@@ -38,9 +36,7 @@ pub(super) fn start(
     let (result, reading) = oneshot::channel();
     std::thread::spawn(move || {
         let mut reader = Reader {
-            source,
-            line: 0,
-            buffer: Vec::new(),
+            texts: Texts::of(source),
             reading: Reading::default(),
         };
         reader.run(&chunks, on_error);
@@ -51,9 +47,7 @@ pub(super) fn start(
 }
 
 struct Reader<R> {
-    source: R,
-    line: u64,
-    buffer: Vec<u8>,
+    texts: Texts<R>,
     reading: Reading,
 }
 
@@ -65,7 +59,7 @@ impl<R: BufRead> Reader<R> {
             match self.next() {
                 Ok(Some(request)) => {
                     self.reading.read += 1;
-                    bytes += self.buffer.len();
+                    bytes += self.texts.text.len();
                     chunk.push(request);
                 }
                 Ok(None) => break,
@@ -96,94 +90,29 @@ impl<R: BufRead> Reader<R> {
         self.reading.bad_total += 1;
         if self.reading.bad.len() < KEPT_BAD_LINES {
             self.reading.bad.push(BadLine {
-                line: self.line,
+                line: self.texts.line,
                 message,
             });
         }
     }
 
-    /// The next line that is not blank, as a request.
+    /// The next item, as a request.
     fn next(&mut self) -> Result<Option<Request>, Bad> {
-        loop {
-            if !self.read_line()? {
-                return Ok(None);
-            }
-            if !self.buffer.iter().all(u8::is_ascii_whitespace) {
-                break;
-            }
+        if !self.texts.read()? {
+            return Ok(None);
         }
-        let text = std::str::from_utf8(&self.buffer).map_err(|error| {
-            Bad::line(format!(
+        let text = std::str::from_utf8(&self.texts.text).map_err(|error| {
+            Bad::item(format!(
                 "it is not UTF-8 from byte {} on",
                 error.valid_up_to() + 1
             ))
         })?;
-        // Windows editors put a byte order mark before the first line.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let item = json::parse_typed(text).map_err(Bad::line)?;
-        limits::check_item(&item).map_err(Bad::line)?;
-        Ok(Some(Request::put(item, self.line)))
-    }
-
-    /// Reads the next line into the buffer; `false` at the end.
-    fn read_line(&mut self) -> Result<bool, Bad> {
-        self.line += 1;
-        self.buffer.clear();
-        // One byte more than allowed, to tell a line that is too long.
-        let read = (&mut self.source)
-            .take(MAX_LINE + 1)
-            .read_until(b'\n', &mut self.buffer)
-            .map_err(|error| Bad::end(format!("it cannot be read: {error}")))?;
-        if self.line == 1 && self.buffer.starts_with(&[0x1f, 0x8b]) {
-            return Err(Bad::end(
-                "the file is compressed; pipe it through `gunzip -c`".to_owned(),
-            ));
-        }
-        if read as u64 > MAX_LINE && self.buffer.last() != Some(&b'\n') {
-            self.skip_line()
-                .map_err(|error| Bad::end(format!("it cannot be read: {error}")))?;
-            return Err(Bad::line(format!(
-                "the line has more than {MAX_LINE} bytes, and an item has 400 KB at most"
-            )));
-        }
-        Ok(read > 0)
-    }
-
-    fn skip_line(&mut self) -> io::Result<()> {
-        loop {
-            let buffer = self.source.fill_buf()?;
-            let length = buffer.len();
-            if let Some(end) = buffer.iter().position(|&byte| byte == b'\n') {
-                self.source.consume(end + 1);
-                return Ok(());
-            }
-            if length == 0 {
-                return Ok(());
-            }
-            self.source.consume(length);
-        }
-    }
-}
-
-/// A line that cannot be used.
-struct Bad {
-    message: String,
-    /// Whether nothing can be read after it.
-    ends: bool,
-}
-
-impl Bad {
-    fn line(message: String) -> Bad {
-        Bad {
-            message,
-            ends: false,
-        }
-    }
-
-    fn end(message: String) -> Bad {
-        Bad {
-            message,
-            ends: true,
-        }
+        let parsed = match self.texts.are_elements() {
+            false => json::parse_typed(text),
+            true => json::parse_element(text),
+        };
+        let item = parsed.map_err(Bad::item)?;
+        limits::check_item(&item).map_err(Bad::item)?;
+        Ok(Some(Request::put(item, self.texts.line)))
     }
 }

@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 
 pub(crate) use number::{Number, check as check_number};
 pub use typed::parse_typed;
-pub(crate) use typed::{parse_array, without_place};
+pub(crate) use typed::{parse_array, parse_element, without_place};
 pub use value::{Attributes, Value};
 
 /// Appends an item as DynamoDB's typed JSON, on one line.

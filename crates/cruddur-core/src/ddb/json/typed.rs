@@ -20,11 +20,18 @@ const MAX_DEPTH: usize = 32;
 ///
 /// A sentence that says what is wrong, with the column where it can be told.
 pub fn parse_typed(text: &str) -> Result<Attributes<'_>, String> {
+    parse_item(text).map_err(|error| without_line(&error))
+}
+
+/// The same of what is a part of something, where the column would mislead.
+pub(crate) fn parse_element(text: &str) -> Result<Attributes<'_>, String> {
+    parse_item(text).map_err(|error| without_place(&error))
+}
+
+fn parse_item(text: &str) -> serde_json::Result<Attributes<'_>> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let item = Line
-        .deserialize(&mut json)
-        .and_then(|item| json.end().map(|()| item));
-    item.map_err(|error| without_line(&error))
+    let item = Line.deserialize(&mut json)?;
+    json.end().map(|()| item)
 }
 
 /// Reads an array of items of typed JSON.
@@ -75,10 +82,7 @@ impl<'de> Visitor<'de> for Line {
     type Value = Attributes<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "an item such as {\"pk\":{\"S\":\"…\"},\"sk\":{\"S\":\"…\"}}, \
-             each by itself and not in an array",
-        )
+        f.write_str("an item such as {\"pk\":{\"S\":\"…\"},\"sk\":{\"S\":\"…\"}}")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -1,0 +1,228 @@
+//! The items of a source, each as its text: a line, or an element of one array.
+
+use std::io::{self, BufRead, Read};
+
+/// The longest item: one of 400 KB whose every byte is written as `\u0001` has
+/// less, and a line without end must not fill the memory.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A text that cannot be used.
+pub(super) struct Bad {
+    pub message: String,
+    /// Whether nothing can be read after it.
+    pub ends: bool,
+}
+
+impl Bad {
+    pub fn item(message: String) -> Bad {
+        Bad {
+            message,
+            ends: false,
+        }
+    }
+
+    fn end(message: impl Into<String>) -> Bad {
+        Bad {
+            message: message.into(),
+            ends: true,
+        }
+    }
+
+    fn unreadable(error: &io::Error) -> Bad {
+        Bad::end(format!("it cannot be read: {error}"))
+    }
+}
+
+/// How the items lie in the source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Unknown,
+    Lines,
+    /// Elements of an array, in any layout, and whether one has been read.
+    Array {
+        begun: bool,
+    },
+    Ended,
+}
+
+pub(super) struct Texts<R> {
+    source: R,
+    form: Form,
+    /// The line that reading has come to, from 1 when it has begun.
+    at: u64,
+    /// The line on which the latest item begins.
+    pub line: u64,
+    pub text: Vec<u8>,
+}
+
+impl<R: BufRead> Texts<R> {
+    pub fn of(source: R) -> Texts<R> {
+        Texts {
+            source,
+            form: Form::Unknown,
+            at: 1,
+            line: 1,
+            text: Vec::new(),
+        }
+    }
+
+    /// Whether this is an array, whose items may have any number of lines.
+    pub fn are_elements(&self) -> bool {
+        matches!(self.form, Form::Array { .. })
+    }
+
+    /// Reads the next item's text; `false` at the end.
+    pub fn read(&mut self) -> Result<bool, Bad> {
+        self.text.clear();
+        if self.form == Form::Unknown {
+            self.form = self.look()?;
+        }
+        match self.form {
+            Form::Array { begun } => {
+                self.form = Form::Array { begun: true };
+                let found = self.read_element(begun)?;
+                if !found {
+                    self.form = Form::Ended;
+                }
+                Ok(found)
+            }
+            Form::Ended => Ok(false),
+            Form::Unknown | Form::Lines => self.read_line(),
+        }
+    }
+
+    fn look(&mut self) -> Result<Form, Bad> {
+        // Windows editors put a byte order mark before the first line.
+        let begin = self.source.fill_buf().map_err(|e| Bad::unreadable(&e))?;
+        if begin.starts_with(&[0x1f, 0x8b]) {
+            return Err(Bad::end(
+                "the file is compressed; pipe it through `gunzip -c`",
+            ));
+        }
+        if begin.starts_with(BYTE_ORDER_MARK) {
+            self.source.consume(BYTE_ORDER_MARK.len());
+        }
+        match self.peek()? {
+            Some(b'[') => {
+                self.source.consume(1);
+                Ok(Form::Array { begun: false })
+            }
+            _ => Ok(Form::Lines),
+        }
+    }
+
+    /// Reads the next line that is not blank.
+    fn read_line(&mut self) -> Result<bool, Bad> {
+        loop {
+            self.line = self.at;
+            self.text.clear();
+            // One byte more than allowed, to tell a line that is too long.
+            let read = (&mut self.source)
+                .take(MAX_BYTES + 1)
+                .read_until(b'\n', &mut self.text)
+                .map_err(|e| Bad::unreadable(&e))?;
+            self.at += 1;
+            if read as u64 > MAX_BYTES && self.text.last() != Some(&b'\n') {
+                self.skip_line().map_err(|e| Bad::unreadable(&e))?;
+                return Err(Bad::item(too_long("the line")));
+            }
+            if read == 0 || !self.text.iter().all(u8::is_ascii_whitespace) {
+                return Ok(read > 0);
+            }
+        }
+    }
+
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            let buffer = self.source.fill_buf()?;
+            let length = buffer.len();
+            if let Some(end) = buffer.iter().position(|&byte| byte == b'\n') {
+                self.source.consume(end + 1);
+                return Ok(());
+            }
+            if length == 0 {
+                return Ok(());
+            }
+            self.source.consume(length);
+        }
+    }
+
+    /// Reads the next element, which has to be an object. What is wrong within it
+    /// is for the parser to find; here it ends with the bracket that closes it.
+    fn read_element(&mut self, begun: bool) -> Result<bool, Bad> {
+        let mut next = self.peek()?;
+        self.line = self.at;
+        if next == Some(b']') {
+            self.source.consume(1);
+            return match self.peek()? {
+                None => Ok(false),
+                Some(_) => {
+                    self.line = self.at;
+                    Err(Bad::end("there is something after the end of the array"))
+                }
+            };
+        }
+        if begun && next.is_some() {
+            if next != Some(b',') {
+                return Err(Bad::end("expected `,` or `]` after an item of the array"));
+            }
+            self.source.consume(1);
+            next = self.peek()?;
+            self.line = self.at;
+        }
+        match next {
+            Some(b'{') => {}
+            Some(_) => return Err(Bad::end("expected an item, which begins with `{`")),
+            None => return Err(Bad::end("the array has no end: the file is cut off")),
+        }
+        let (mut depth, mut within_string, mut escaped) = (0_u32, false, false);
+        loop {
+            let Some(byte) = self.byte()? else {
+                return Err(Bad::end("the item has no end: the file is cut off"));
+            };
+            self.text.push(byte);
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if within_string => escaped = true,
+                b'"' => within_string = !within_string,
+                _ if within_string => {}
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(true);
+            }
+            if self.text.len() as u64 > MAX_BYTES {
+                return Err(Bad::end(too_long("the item")));
+            }
+        }
+    }
+
+    /// The next byte that is no white space, which stays.
+    fn peek(&mut self) -> Result<Option<u8>, Bad> {
+        loop {
+            let buffer = self.source.fill_buf().map_err(|e| Bad::unreadable(&e))?;
+            match buffer.first() {
+                Some(byte) if byte.is_ascii_whitespace() => self.byte()?,
+                other => return Ok(other.copied()),
+            };
+        }
+    }
+
+    fn byte(&mut self) -> Result<Option<u8>, Bad> {
+        let buffer = self.source.fill_buf().map_err(|e| Bad::unreadable(&e))?;
+        let Some(&byte) = buffer.first() else {
+            return Ok(None);
+        };
+        self.source.consume(1);
+        self.at += u64::from(byte == b'\n');
+        Ok(Some(byte))
+    }
+}
+
+fn too_long(what: &str) -> String {
+    format!("{what} has more than {MAX_BYTES} bytes, and an item has 400 KB at most")
+}
