@@ -89,9 +89,9 @@ def served(command, port, **options):
         child.wait()
 
 
-def dynamodb_local(folder):
+def dynamodb_local(folder, port=None):
     """Amazon's DynamoDB Local, as its address."""
-    port = free_port()
+    port = port or free_port()
     return served(dynamodb_local_command(port), port, cwd=folder)
 
 

@@ -75,11 +75,30 @@ class Setting:
     @functools.cached_property
     def dynamodb_local(self):
         url = self.ending.enter_context(servers.dynamodb_local(self.tools.dynamodb_local))
-        # Users are read from the stack's PostgreSQL.
-        env = {**self.embedded.env, "AWS_ENDPOINT_URL_DYNAMODB": url}
-        server = Server("DynamoDB Local", url, env)
+        server = self.dynamodb_local_at(url)
         self.warm(server)
         return server
+
+    @contextlib.contextmanager
+    def restarted_dynamodb_local(self):
+        """One of its own, and what starts it anew at the same address, and empty."""
+        port = servers.free_port()
+        url = f"http://127.0.0.1:{port}"
+        server = self.dynamodb_local_at(url)
+        with contextlib.ExitStack() as running:
+
+            def restart():
+                running.close()
+                running.enter_context(servers.dynamodb_local(self.tools.dynamodb_local, port))
+                self.tables = {one for one in self.tables if one[0] != url}
+                self.warm(server)
+
+            yield server, restart
+
+    def dynamodb_local_at(self, url):
+        # Users are read from the stack's PostgreSQL.
+        env = {**self.embedded.env, "AWS_ENDPOINT_URL_DYNAMODB": url}
+        return Server("DynamoDB Local", url, env)
 
     def warm(self, server):
         """A cold JVM gives a third of its speed."""
@@ -94,14 +113,14 @@ class Setting:
     def create(self, server, table, stream=False):
         """An empty table with the index, as it was before any other run. It has
         a stream only where that is what is measured."""
-        if (server.name, table) in self.tables:
+        if (server.url, table) in self.tables:
             self.drop(server, table)
         servers.ask(server.url, "CreateTable", definition(table, stream))
-        self.tables.add((server.name, table))
+        self.tables.add((server.url, table))
 
     def drop(self, server, table):
         servers.ask(server.url, "DeleteTable", {"TableName": table})
-        self.tables.remove((server.name, table))
+        self.tables.remove((server.url, table))
 
     def load(self, server, table, made):
         """Writes items at the server's speed."""
