@@ -11,6 +11,7 @@ mod doctor;
 mod faults;
 mod files;
 mod followers;
+mod halfway;
 #[path = "../../../cruddur-core/tests/common/http.rs"]
 mod http;
 mod local;

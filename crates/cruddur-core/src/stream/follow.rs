@@ -44,7 +44,8 @@ pub enum Notice {
 
 /// Is told what following a stream does.
 pub trait Sink {
-    /// A batch of records was applied, or is to be shown.
+    /// A batch of records was applied, or is to be shown. Of one that has to be
+    /// applied again, it is without the records, what was moved by then.
     ///
     /// # Errors
     ///
@@ -257,6 +258,15 @@ impl<'a, S: Sink> Follower<'a, S> {
                 Work::Show => Applied::default(),
             };
             if let Some(cause) = applied.cause().cloned() {
+                // The next time these stand there already.
+                let moved = applied.moved;
+                self.sink.batch(
+                    &[],
+                    &Applied {
+                        moved,
+                        ..Applied::default()
+                    },
+                )?;
                 // Records of a table that is gone are not to be applied to the
                 // one that takes its place.
                 let kept = !matches!(cause, Error::TableNotFound { .. });

@@ -7,7 +7,7 @@ use super::Totals;
 use super::checkpoint::CheckpointFile;
 use crate::args::DryRun;
 use crate::context::Context;
-use crate::ui::Ui;
+use crate::ui::{Ui, counted};
 
 #[derive(Debug, Args)]
 pub struct DrainArgs {
@@ -32,8 +32,20 @@ pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
         file,
         totals: Totals::new(dry_run),
     };
-    cruddur_core::stream::drain(&table, &streams, checkpoint, dry_run, &mut sink).await?;
-    sink.totals.show(context)
+    let drained =
+        cruddur_core::stream::drain(&table, &streams, checkpoint, dry_run, &mut sink).await;
+    match drained {
+        Ok(()) => sink.totals.show(context),
+        Err(cause) if sink.totals.moved == 0 || dry_run => Err(cause.into()),
+        Err(cause) => {
+            let moved = counted(sink.totals.moved as u64, "group");
+            Err(Error::Partial {
+                message: format!("{moved} moved, then: {cause}"),
+                not_done: vec![format!("the rest of the stream of {}", table.name())],
+            }
+            .into())
+        }
+    }
 }
 
 struct Drain {
