@@ -3,7 +3,7 @@
 //! This is where the environment, the home folder and the local stack's state
 //! file are read; [`Target::resolve`] decides what to make of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use cruddur_core::aws::OnRetry;
 use cruddur_core::db::ConnectionUrl;
 use cruddur_core::target::{
     BY_DEFAULT, Choice, DEFAULT_ENDPOINT_URL, Inputs, LocalStack, PasswordFile, Target,
-    leads_elsewhere,
 };
 use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
+use crate::commands::local::env;
 use crate::ui::Ui;
 
 /// What every command is given.
@@ -41,9 +41,6 @@ impl Context {
         let variables: HashMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        if global.prod {
-            forget_ignored();
-        }
         let mut inputs = Inputs {
             production: global.prod,
             region: global.region.clone(),
@@ -55,8 +52,11 @@ impl Context {
             profile_region: None,
             password_file: None,
             variables,
+            aside: BTreeMap::new(),
             on_retry: on_retry(ui),
         };
+        inputs.set_aside();
+        forget(inputs.aside.keys());
         let password_file = PasswordFileFound::look(&inputs.variables);
         if let PasswordFileFound::Usable(file) = &password_file {
             inputs.password_file = Some(file.clone());
@@ -65,8 +65,9 @@ impl Context {
             inputs.profile_region = profile_region(inputs.named_profile())?;
         }
         let target = Target::resolve(inputs.clone());
-        for name in &target.ignored {
-            ui.warning(format_args!("{name} is ignored with --prod"));
+        if !target.ignored.is_empty() {
+            let names = target.ignored.join(", ");
+            ui.warning(format_args!("ignored with --prod: {names}"));
         }
         let lacks_password = |choice: &Choice<ConnectionUrl>| !choice.value.has_password();
         if let PasswordFileFound::Ignored(why) = password_file
@@ -141,16 +142,14 @@ impl Context {
     }
 }
 
-/// Takes the variables that do not count in production out of the environment.
-/// The SDK's credential chain follows endpoints there, whatever the target says,
-/// and would hand a session's token to the server of some local test.
-fn forget_ignored() {
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(leads_elsewhere) {
-            // SAFETY: the context is made before the runtime is, so no other
-            // thread runs that could read the environment meanwhile.
-            unsafe { std::env::remove_var(name) };
-        }
+/// Takes variables out of the environment. The SDK's credential chain follows an
+/// endpoint there, whatever the target says, and would hand a session's token to
+/// the server of some local test.
+fn forget<'a>(names: impl Iterator<Item = &'a String>) {
+    for name in names {
+        // SAFETY: the context is made before the runtime is, so no other
+        // thread runs that could read the environment meanwhile.
+        unsafe { std::env::remove_var(name) };
     }
 }
 
@@ -204,6 +203,10 @@ fn local_stack(folder: &Path, ui: &Ui) -> Option<LocalStack> {
             dynamodb: state.dynamodb.url.clone(),
             postgres: state.connection_url(),
             cognito: state.cognito.url.clone(),
+            variables: env::variables(&state)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             user_pool_id: state.cognito.user_pool_id,
         }),
         Ok(_) => None,

@@ -39,7 +39,7 @@ use connect::http_client;
 pub use still_trying::OnRetry;
 pub(crate) use still_trying::StillTrying;
 
-use crate::target::{Credentials, Endpoint, Target};
+use crate::target::{Credentials, DUMMY_KEY, Endpoint, Target};
 use crate::{Error, Result, Service};
 
 /// What a client of one service is built from.
@@ -72,7 +72,7 @@ impl Connection {
                 "environment",
             )),
             Credentials::Dummy => {
-                SharedCredentialsProvider::new(Keys::new("cruddur", "cruddur", None, None, "dummy"))
+                SharedCredentialsProvider::new(Keys::new(DUMMY_KEY, DUMMY_KEY, None, None, "dummy"))
             }
             Credentials::Profile(name) => of_profile(target, name, &region)?,
             Credentials::Chain => chain(target, &region).await?,

@@ -20,7 +20,7 @@
 
 mod resolve;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::aws::OnRetry;
 use crate::db::ConnectionUrl;
@@ -34,6 +34,10 @@ pub const DEFAULT_ENDPOINT_URL: &str = "http://localhost:8000";
 pub const DEFAULT_CONNECTION_URL: &str = "postgresql://postgres:password@localhost:5432/cruddur";
 /// The region where none is given, in development only.
 pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// The access key, and its secret, for servers that only want to see some: a local
+/// stack's. It is none of AWS's, whose keys are longer.
+pub const DUMMY_KEY: &str = "cruddur";
 
 /// Why a value was chosen that nobody gave.
 pub const BY_DEFAULT: &str = "the default";
@@ -59,6 +63,8 @@ pub struct Inputs {
     pub profile_region: Option<String>,
     /// The file of PostgreSQL passwords: `PGPASSFILE`, or `~/.pgpass`.
     pub password_file: Option<PasswordFile>,
+    /// The variables that do not count, as [`Inputs::set_aside`] found them.
+    pub aside: BTreeMap<String, String>,
     /// The local stack that runs for this folder.
     pub local: Option<LocalStack>,
     /// Who is told that requests are still being tried.
@@ -93,6 +99,8 @@ pub struct LocalStack {
     pub cognito: String,
     /// The pool that the stack holds.
     pub user_pool_id: String,
+    /// What a shell is given to reach it.
+    pub variables: HashMap<String, String>,
 }
 
 /// A value and the reason it was chosen.
@@ -168,6 +176,29 @@ impl Inputs {
             .as_deref()
             .or_else(|| profile_of(&self.variables))
     }
+
+    /// Sets aside, in production, the variables that a shell was given for local
+    /// servers: the address of an AWS service (those that give out credentials
+    /// among them), a laxer TLS, and what is a local stack's.
+    pub fn set_aside(&mut self) {
+        if !self.production {
+            return;
+        }
+        let key = variable(&self.variables, "AWS_ACCESS_KEY_ID");
+        let of_stack = key == Some(DUMMY_KEY);
+        let local = self.local.as_ref().map(|local| &local.variables);
+        self.aside.extend(self.variables.extract_if(|name, value| {
+            // Nobody has the stack's key but by its variables. One of those with
+            // another value was set since.
+            let is_stacks = match name.as_str() {
+                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => value == DUMMY_KEY,
+                "AWS_REGION" | "AWS_DEFAULT_REGION" => value == DEFAULT_REGION,
+                _ => local.is_some_and(|local| local.get(name) == Some(value)),
+            };
+            let leads_elsewhere = name.starts_with("AWS_ENDPOINT_URL") || name == "PGSSLMODE";
+            leads_elsewhere || (of_stack && is_stacks)
+        }));
+    }
 }
 
 /// The profile that `AWS_PROFILE` names. The SDK, where it looks for itself, takes
@@ -206,13 +237,6 @@ impl Target {
     pub fn variable(&self, name: &str) -> Option<&str> {
         variable(&self.variables, name)
     }
-}
-
-/// Whether a variable that a shell was given for local servers must not count
-/// in production. There is one for each AWS service, those that give out
-/// credentials among them.
-pub fn leads_elsewhere(name: &str) -> bool {
-    name.starts_with("AWS_ENDPOINT_URL") || name == "PGSSLMODE"
 }
 
 fn variable<'a>(variables: &'a HashMap<String, String>, name: &str) -> Option<&'a str> {

@@ -5,7 +5,7 @@ mod completions;
 mod db;
 mod ddb;
 mod doctor;
-mod local;
+pub mod local;
 mod setup;
 mod target;
 mod wait;

@@ -4,7 +4,7 @@ use http::Uri;
 
 use super::{
     BY_DEFAULT, Choice, DEFAULT_CONNECTION_URL, DEFAULT_ENDPOINT_URL, DEFAULT_REGION,
-    DEFAULT_TABLE, Endpoint, Inputs, LocalStack, Target, leads_elsewhere, variable,
+    DEFAULT_TABLE, Endpoint, Inputs, LocalStack, Target, variable,
 };
 use crate::db::ConnectionUrl;
 use crate::{Error, Result};
@@ -12,7 +12,8 @@ use crate::{Error, Result};
 impl Target {
     /// Decides what to talk to. Never fails: a service that cannot be decided
     /// is an error in its own field.
-    pub fn resolve(inputs: Inputs) -> Target {
+    pub fn resolve(mut inputs: Inputs) -> Target {
+        inputs.set_aside();
         Target {
             production: inputs.production,
             table: match &inputs.table {
@@ -25,7 +26,11 @@ impl Target {
             cognito: cognito(&inputs),
             user_pool_id: user_pool_id(&inputs),
             profile: inputs.profile.clone(),
-            ignored: ignored(&inputs),
+            ignored: {
+                let set =
+                    |(name, value): (&String, &String)| (!value.is_empty()).then(|| name.clone());
+                inputs.aside.iter().filter_map(set).collect()
+            },
             on_retry: inputs.on_retry,
             variables: inputs.variables,
         }
@@ -136,10 +141,7 @@ fn postgres(inputs: &Inputs) -> Result<Choice<ConnectionUrl>> {
 /// Reads a URL; what it lacks comes from libpq's variables, and the password
 /// after that from libpq's file.
 fn connection_url(inputs: &Inputs, url: &str, source: &str) -> Result<Choice<ConnectionUrl>> {
-    // What a shell was given for a local server does not go below --prod's TLS.
-    let variable = |name: &str| {
-        variable(&inputs.variables, name).filter(|_| !inputs.production || !leads_elsewhere(name))
-    };
+    let variable = |name: &str| variable(&inputs.variables, name);
     let mut url = ConnectionUrl::parse_with(url, source, variable)?;
     if let Some(file) = &inputs.root_certificates {
         url = url.trusting(file)?;
@@ -163,20 +165,6 @@ fn user_pool_id(inputs: &Inputs) -> Option<Choice<String>> {
     }
     let local = inputs.local.as_ref().filter(|_| !inputs.production)?;
     Some(Choice::new(local.user_pool_id.clone(), stack(local)))
-}
-
-fn ignored(inputs: &Inputs) -> Vec<String> {
-    if !inputs.production {
-        return Vec::new();
-    }
-    let names = inputs.variables.keys();
-    let mut names: Vec<String> = names
-        .filter(|name| leads_elsewhere(name))
-        .filter(|name| variable(&inputs.variables, name).is_some())
-        .cloned()
-        .collect();
-    names.sort();
-    names
 }
 
 fn stack(local: &LocalStack) -> String {

@@ -19,6 +19,13 @@ fn local() -> LocalStack {
         postgres: "postgresql://postgres:secret@127.0.0.1:4002/cruddur".to_owned(),
         cognito: "http://127.0.0.1:4003".to_owned(),
         user_pool_id: "us-east-1_local".to_owned(),
+        variables: HashMap::from([
+            (
+                "AWS_COGNITO_USER_POOL_ID".to_owned(),
+                "us-east-1_local".to_owned(),
+            ),
+            ("PGPASSWORD".to_owned(), "secret".to_owned()),
+        ]),
     }
 }
 
@@ -150,6 +157,54 @@ fn production_ignores_inherited_endpoints_and_says_so() {
     assert!(matches!(target.postgres, Err(Error::NotConfigured { .. })));
     assert!(matches!(target.region, Err(Error::NotConfigured { .. })));
     assert_eq!(target.user_pool_id, None);
+}
+
+#[test]
+fn production_ignores_what_a_shell_was_given_for_the_local_stack() {
+    let all = [
+        ("AWS_ACCESS_KEY_ID", DUMMY_KEY),
+        ("AWS_COGNITO_USER_POOL_ID", "us-east-1_local"),
+        ("AWS_DEFAULT_REGION", DEFAULT_REGION),
+        ("AWS_REGION", DEFAULT_REGION),
+        ("AWS_SECRET_ACCESS_KEY", DUMMY_KEY),
+        ("PGPASSWORD", "secret"),
+    ];
+    let resolved = |changed: &[(&str, &str)], local: Option<LocalStack>| {
+        let mut inputs = inputs(&all);
+        let changed = changed.iter().copied();
+        inputs
+            .variables
+            .extend(changed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        inputs.production = true;
+        inputs.profile_region = Some("eu-west-1".to_owned());
+        inputs.local = local;
+        Target::resolve(inputs)
+    };
+    let target = resolved(&[], Some(local()));
+    assert_eq!(target.ignored, all.map(|(name, _)| name));
+    assert_eq!(target.region.unwrap().value, "eu-west-1");
+    assert_eq!(target.user_pool_id, None);
+    // What was set since counts.
+    let since = [
+        ("AWS_COGNITO_USER_POOL_ID", "us-east-1_real"),
+        ("AWS_REGION", "us-west-2"),
+        ("PGPASSWORD", "other"),
+    ];
+    let target = resolved(&since, Some(local()));
+    let keys_and_region = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+    ];
+    assert_eq!(target.ignored, keys_and_region);
+    assert_eq!(target.region.unwrap().value, "us-west-2");
+    assert_eq!(target.user_pool_id.unwrap().value, "us-east-1_real");
+    // The key is the stack's, whether that runs or not.
+    assert!(resolved(&[], None).ignored.contains(&all[0].0.to_owned()));
+    // Whoever has another key has set the region, too.
+    let target = resolved(&[("AWS_ACCESS_KEY_ID", "AKIA")], Some(local()));
+    assert_eq!(target.ignored, [""; 0]);
+    assert_eq!(target.region.unwrap().value, DEFAULT_REGION);
 }
 
 #[test]

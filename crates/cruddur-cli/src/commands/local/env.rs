@@ -2,6 +2,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use cruddur_core::target::DUMMY_KEY;
 use cruddur_local::State;
 
 use super::{running, stack_dir};
@@ -69,8 +70,8 @@ pub fn variables(state: &State) -> Vec<(&'static str, String)> {
             "AWS_COGNITO_USER_POOL_CLIENT_ID",
             state.cognito.client_id.clone(),
         ),
-        ("AWS_ACCESS_KEY_ID", "cruddur".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "cruddur".to_owned()),
+        ("AWS_ACCESS_KEY_ID", DUMMY_KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", DUMMY_KEY.to_owned()),
         // boto3 reads one, the SDKs for other languages the other.
         ("AWS_DEFAULT_REGION", state.region.clone()),
         ("AWS_REGION", state.region.clone()),
