@@ -1,4 +1,4 @@
-//! The reader of `ddb import`: every line is an item or is named in an error.
+//! The reader of `ddb import`: every item is read or is named in an error.
 
 #![no_main]
 
@@ -37,7 +37,8 @@ fuzz_target!(|bytes: &[u8]| {
                 .iter()
                 .all(|bad| (1..=lines).contains(&bad.line))
         );
-        assert!(imported.read <= lines);
+        // An array may have several items in a line.
+        assert!(imported.read <= bytes.len() as u64);
         assert_eq!(imported.read, imported.written + imported.bad_total);
     });
 });

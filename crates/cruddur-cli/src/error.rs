@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use cruddur_core::{Error, Service};
 
 use crate::args::{Global, quoted};
-use crate::ui::{Ui, printable};
+use crate::ui::Ui;
 
 /// The operation failed.
 pub const FAILED: u8 = 1;
@@ -46,7 +46,7 @@ pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
     let Some(error) = found else {
         return ExitCode::from(FAILED);
     };
-    if let Error::Partial { not_done, .. } = error {
+    if let Error::Partial { not_done, .. } | Error::NotDone { not_done, .. } = error {
         for what in not_done {
             ui.error(format_args!("not done: {what}"));
         }
@@ -60,7 +60,7 @@ pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
 fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
     use cruddur_local::Error;
     for line in error.log() {
-        ui.detail(printable(line));
+        ui.detail(line);
     }
     if let Some(hint) = local_hint(error) {
         ui.hint(hint);
@@ -105,6 +105,7 @@ pub fn status(error: &Error) -> u8 {
         | Error::GroupExists { .. }
         | Error::Input { .. }
         | Error::Service { .. }
+        | Error::NotDone { .. }
         | Error::Failed(_) => FAILED,
     }
 }
@@ -184,6 +185,9 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
         Error::Partial { .. } => {
             "mend what is named above and run the same command again; what is done stays done"
                 .to_owned()
+        }
+        Error::NotDone { .. } => {
+            "mend what is named above and run the same command again".to_owned()
         }
         _ => return None,
     })

@@ -201,6 +201,14 @@ pub enum Error {
         /// What was not done, one entry each.
         not_done: Vec<String>,
     },
+    /// None of it was done.
+    #[error("{message}")]
+    NotDone {
+        /// How much was not.
+        message: String,
+        /// What was not done, one entry each.
+        not_done: Vec<String>,
+    },
     /// The person, or the system, asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -39,6 +39,28 @@ fn an_import_into_no_table_is_no_better_dry() {
 }
 
 #[test]
+fn an_import_of_nothing_says_so_and_knows_its_table() {
+    let mut environment = TestEnvironment::new();
+    let nothing = ["ddb", "import", "-"];
+    environment.run_with_input(&nothing, b"").exits(6);
+    environment.run(&["ddb", "schema-load"]).exits(0);
+    for input in [&b""[..], b"\n\n", b"[]"] {
+        let run = environment.run_with_input(&nothing, input).exits(0);
+        assert!(run.stderr.contains("warning: - holds no items"), "{run}");
+    }
+    environment.set("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
+    environment.run_with_input(&nothing, b"").exits(4);
+}
+
+#[test]
+fn what_a_name_holds_does_not_steer_the_terminal() {
+    let environment = TestEnvironment::bare();
+    let run = environment.run(&["ddb", "import", "\u{1b}[2Jx"]).exits(6);
+    assert!(run.stderr.contains("no file \u{fffd}[2Jx"), "{run}");
+    assert!(!run.stderr.contains('\u{1b}'), "{run}");
+}
+
+#[test]
 fn conversations_that_were_seeded_before_one_that_fails_are_told() {
     let environment = seeded();
     let conversation = |number: u32, messages: usize| {

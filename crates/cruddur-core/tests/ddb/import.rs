@@ -200,7 +200,7 @@ async fn many_bad_lines_are_counted_and_not_kept() {
     let table = plain_table().await;
     let imported = import(&table, "x\n".repeat(5_000), OnError::Continue).await;
     assert_eq!((imported.bad.len(), imported.bad_total), (100, 5_000));
-    let Err(Error::Partial { not_done, .. }) = imported.into_result("f", OnError::Continue) else {
+    let Err(Error::NotDone { not_done, .. }) = imported.into_result("f", OnError::Continue) else {
         panic!();
     };
     assert_eq!(not_done[100], "and 4900 more lines");

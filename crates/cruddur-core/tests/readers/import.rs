@@ -48,6 +48,12 @@ fn text(items: &[Item]) -> String {
     String::from_utf8(out).unwrap()
 }
 
+fn array(items: &[Item]) -> String {
+    let lines = text(items);
+    let elements: Vec<&str> = lines.lines().collect();
+    format!("\n[{}]\n", elements.join(",\n  "))
+}
+
 thread_local! {
     /// A dry run sends nothing, so that no server is needed.
     static TABLE: (Runtime, Table) = {
@@ -68,15 +74,21 @@ fn read(bytes: &[u8], on_error: OnError) -> Imported {
     TABLE.with(|(runtime, table)| runtime.block_on(table.import(source, &options, &mut |_| {})))
 }
 
-/// Every line is blank, an item, or named in an error.
+/// Every line is blank, an item, or named in an error; in an array every item is,
+/// and so is the end.
 fn every_line_counts(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
+    let begin = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let lines: Vec<&[u8]> = begin.split(|&byte| byte == b'\n').collect();
     let last = lines.len() as u64;
     let full = lines
         .iter()
         .filter(|l| !l.iter().all(u8::is_ascii_whitespace));
     let imported = read(bytes, OnError::Continue);
-    prop_assert!(bytes.starts_with(&[0x1f, 0x8b]) || imported.read == full.count() as u64);
+    let is_array = begin.trim_ascii_start().starts_with(b"[");
+    let compressed = bytes.starts_with(&[0x1f, 0x8b]);
+    prop_assert!(compressed || is_array || imported.read == full.count() as u64);
+    let ends = bytes.trim_ascii_end().ends_with(b"]");
+    prop_assert!(!is_array || ends || imported.bad_total > 0);
     prop_assert_eq!(imported.read, imported.written + imported.bad_total);
     for bad in &imported.bad {
         prop_assert!(
@@ -112,6 +124,9 @@ proptest! {
         let imported = read(text(&items).as_bytes(), OnError::Continue);
         prop_assert_eq!(&imported.bad, &[]);
         prop_assert_eq!(imported.read, items.len() as u64);
+        let imported = read(array(&items).as_bytes(), OnError::Stop);
+        prop_assert_eq!(&imported.bad, &[]);
+        prop_assert_eq!(imported.read, items.len() as u64);
     }
 
     #[test]
@@ -120,5 +135,6 @@ proptest! {
         edits in edits(JSON),
     ) {
         every_line_counts(edited(&text(&items), &edits).as_bytes())?;
+        every_line_counts(edited(&array(&items), &edits).as_bytes())?;
     }
 }

@@ -75,6 +75,12 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
         .await;
     drop(bar);
     let imported = imported.into_result(&args.file.display().to_string(), options.on_error)?;
+    if imported.read == 0 {
+        // Nothing was sent, so nobody knows yet whether the table is there.
+        table.summary().await?;
+        let file = args.file.display();
+        context.ui.warning(format_args!("{file} holds no items"));
+    }
     let report = Report {
         table: table.name(),
         at: table.at(),

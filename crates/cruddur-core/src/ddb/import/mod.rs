@@ -6,6 +6,7 @@ mod texts;
 use std::io::BufRead;
 
 use futures_util::{StreamExt, stream};
+use tokio::sync::oneshot::error::RecvError;
 
 use super::Table;
 use super::batch::{WriteOptions, Written};
@@ -99,7 +100,7 @@ impl Table {
             };
             let mut source = std::pin::pin!(source);
             while source.next().await.is_some() {}
-            imported.take_reading(reading.await.unwrap_or_default());
+            imported.take_reading(reading.await);
             imported.written = imported.read - imported.bad_total;
             return imported;
         }
@@ -115,7 +116,7 @@ impl Table {
         let abandoned =
             written.stopped.is_some() || (write.stop_on_rejection && written.rejected_total > 0);
         if !abandoned {
-            imported.take_reading(reading.await.unwrap_or_default());
+            imported.take_reading(reading.await);
         }
         imported.take_written(written);
         imported
@@ -123,7 +124,12 @@ impl Table {
 }
 
 impl Imported {
-    fn take_reading(&mut self, reading: Reading) {
+    fn take_reading(&mut self, reading: Result<Reading, RecvError>) {
+        let Ok(reading) = reading else {
+            let cause = "reading ended without a word";
+            self.stopped = Some(Error::Failed(cause.to_owned()));
+            return;
+        };
         self.read = reading.read;
         self.bad = reading.bad;
         self.bad_total = reading.bad_total;
@@ -133,7 +139,7 @@ impl Imported {
         self.written = written.written;
         self.read = self.read.max(written.written + written.unwritten);
         self.consumed_capacity = written.consumed_capacity;
-        self.stopped = written.stopped;
+        self.stopped = self.stopped.take().or(written.stopped);
         self.first_unwritten = written.first_unwritten;
         self.bad_total += written.rejected_total;
         self.refused = written.rejected_total;
@@ -151,7 +157,8 @@ impl Imported {
     ///
     /// # Errors
     ///
-    /// The cause itself where nothing was written, else [`Error::Partial`].
+    /// [`Error::Partial`]; where nothing was written the cause itself, or
+    /// [`Error::NotDone`] of several.
     pub fn into_result(self, file: &str, on_error: OnError) -> Result<Imported> {
         if let Some(cause) = self.stopped {
             if self.written == 0 {
@@ -204,12 +211,13 @@ impl Imported {
         if let Some(more @ 1..) = self.bad_total.checked_sub(not_done.len() as u64) {
             not_done.push(format!("and {more} more lines"));
         }
-        Err(Error::Partial {
-            message: format!(
-                "items of {file} that {are} written: {}; bad lines: {}",
-                self.written, self.bad_total
-            ),
-            not_done,
+        let message = format!(
+            "items of {file} that {are} written: {}; bad lines: {}",
+            self.written, self.bad_total
+        );
+        Err(match self.written {
+            0 => Error::NotDone { message, not_done },
+            _ => Error::Partial { message, not_done },
         })
     }
 }

@@ -107,6 +107,8 @@ impl<R: BufRead> Reader<R> {
                 error.valid_up_to() + 1
             ))
         })?;
+        // Of files that were put together each may have begun with one.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let parsed = match self.texts.are_elements() {
             false => json::parse_typed(text),
             true => json::parse_element(text),

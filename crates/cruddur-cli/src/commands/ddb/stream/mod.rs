@@ -89,14 +89,16 @@ impl Totals {
         if self.failures.is_empty() {
             return Ok(());
         }
-        Err(Error::Partial {
-            message: format!(
-                "{} of {} {were} applied to {}",
-                self.failures.len(),
-                counted(self.records as u64, "record"),
-                context.target.table.value
-            ),
-            not_done: self.failures.iter().map(ToString::to_string).collect(),
+        let message = format!(
+            "{} of {} {were} applied to {}",
+            self.failures.len(),
+            counted(self.records as u64, "record"),
+            context.target.table.value
+        );
+        let not_done = self.failures.iter().map(ToString::to_string).collect();
+        Err(match self.failures.len() < self.records {
+            true => Error::Partial { message, not_done },
+            false => Error::NotDone { message, not_done },
         }
         .into())
     }
