@@ -60,35 +60,36 @@ impl Ui {
     /// Says what is going on.
     pub fn status(&self, text: impl Display) {
         if !self.quiet {
-            self.tell(text);
+            tell("", text);
         }
     }
 
     /// Says what is going on while a bar may be drawn, which then goes on below.
     pub fn status_beside_bar(&self, text: impl Display) {
-        let cleared = if self.bars { "\r\x1b[2K" } else { "" };
-        self.status(format_args!("{cleared}{text}"));
+        if !self.quiet {
+            tell(if self.bars { "\r\x1b[2K" } else { "" }, text);
+        }
     }
 
     /// Says something that the person may want to act on.
     pub fn warning(&self, text: impl Display) {
-        self.tell(format_args!("{} {text}", self.paint("33", "warning:")));
+        tell(&self.label("33", "warning:"), text);
     }
 
     /// Says why the run failed.
     pub fn error(&self, text: impl Display) {
-        self.tell(format_args!("{} {text}", self.paint("1;31", "error:")));
+        tell(&self.label("1;31", "error:"), text);
     }
 
     /// Says what `--quiet` does not hide: that there is more, what a question is
     /// about, what a log has to say about an error.
     pub fn detail(&self, text: impl Display) {
-        self.tell(text);
+        tell("", text);
     }
 
     /// Says what to do about it.
     pub fn hint(&self, text: impl Display) {
-        self.tell(format_args!("{} {text}", self.paint("36", "hint:")));
+        tell(&self.label("36", "hint:"), text);
     }
 
     /// Asks a question and returns the answer without the spaces around it. The
@@ -100,7 +101,7 @@ impl Ui {
 
     fn ask_and_block(&self, question: impl Display) -> io::Result<String> {
         let mut stderr = io::stderr().lock();
-        write!(stderr, "{question} ")?;
+        write!(stderr, "{} ", printable(&question.to_string()))?;
         stderr.flush()?;
         drop(stderr);
         let mut answer = String::new();
@@ -191,18 +192,22 @@ impl Ui {
         table
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
+    /// What a line begins with.
+    fn label(&self, code: &str, text: &str) -> String {
         if self.color {
-            format!("\x1b[{code}m{text}\x1b[0m")
+            format!("\x1b[{code}m{text}\x1b[0m ")
         } else {
-            text.to_owned()
+            format!("{text} ")
         }
     }
+}
 
-    fn tell(&self, text: impl Display) {
-        // Where stderr is closed there is nobody left to tell.
-        let _ = writeln!(io::stderr().lock(), "{text}");
-    }
+/// Says something after what may steer the terminal. What is said may come from
+/// the data or a server, and may not.
+fn tell(label: &str, text: impl Display) {
+    let text = printable(&text.to_string());
+    // Where stderr is closed there is nobody left to tell.
+    let _ = writeln!(io::stderr().lock(), "{label}{text}");
 }
 
 /// Buffered stdout.

@@ -51,7 +51,7 @@ pub async fn list_users(context: &Context, args: &ListUsersArgs) -> anyhow::Resu
     if users.is_empty() {
         context.ui.status(format_args!(
             "no users in user pool {} at {}",
-            printable(pool.id()),
+            pool.id(),
             pool.at()
         ));
     }

@@ -66,7 +66,7 @@ pub async fn announce(context: &Context, database: &Database) -> anyhow::Result<
     let contents = database.contents().await?;
     context.ui.detail(format_args!(
         "{} holds {}",
-        printable(&place(database)),
+        place(database),
         described(&contents)
     ));
     Ok(())

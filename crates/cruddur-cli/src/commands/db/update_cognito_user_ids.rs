@@ -36,8 +36,8 @@ pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> an
     show(context, &matched, dry_run)?;
     context.ui.status(format_args!(
         "{} and user pool {}: {}",
-        printable(&place(&database)),
-        printable(pool.id()),
+        place(&database),
+        pool.id(),
         summary(&matched, dry_run)
     ));
     check(&matched)
@@ -59,7 +59,7 @@ async fn confirm(
     }
     context.ui.detail(format_args!(
         "{}: another Cognito id of {} would be written over",
-        printable(&place(database)),
+        place(database),
         counted(overwritten as u64, "user")
     ));
     drop::confirm(context, confirmation, database).await

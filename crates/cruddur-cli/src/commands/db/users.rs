@@ -31,7 +31,7 @@ pub async fn users(context: &Context, args: &UsersArgs) -> anyhow::Result<()> {
     if users.is_empty() {
         context
             .ui
-            .status(format_args!("no users in {}", printable(&place(&database))));
+            .status(format_args!("no users in {}", place(&database)));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 
 use crate::context::Context;
-use crate::ui::{counted, printable};
+use crate::ui::counted;
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -63,7 +63,7 @@ async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
     };
     context.ui.detail(format_args!(
         "table {} at {} ({}) holds {}, {}",
-        printable(table.name()),
+        table.name(),
         table.at(),
         summary.arn.as_deref().unwrap_or("no ARN"),
         counted(summary.items, "item"),

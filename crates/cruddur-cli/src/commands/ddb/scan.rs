@@ -51,7 +51,7 @@ pub async fn scan(context: &Context, args: &ScanArgs) -> anyhow::Result<()> {
     if scanned.items == 0 {
         ui.status(format_args!(
             "no items in table {} at {}",
-            printable(table.name()),
+            table.name(),
             table.at()
         ));
     }

@@ -24,7 +24,6 @@ use super::up;
 use crate::app::{Interruption, Listener};
 use crate::commands::setup;
 use crate::context::Context;
-use crate::ui::printable;
 
 pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     // Before anything that a signal would leave behind.
@@ -97,7 +96,7 @@ async fn start(context: &Context, dir: &StackDir) -> anyhow::Result<Stack> {
 /// is no reason to lose the command's status, or why it was not run.
 async fn end(context: &Context, stack: Stack) {
     if let Err(error) = stack.stop().await {
-        context.ui.warning(printable(&error.to_string()));
+        context.ui.warning(error);
     }
 }
 

@@ -19,7 +19,6 @@ use super::stream::keep_up;
 use crate::app::Interruption;
 use crate::context::Context;
 use crate::error::FAILED;
-use crate::ui::printable;
 
 /// How long a start may take. A first one makes a PostgreSQL cluster, which
 /// takes long on a slow disk.
@@ -171,7 +170,7 @@ async fn show_requests(
     while let Some(CognitoRequest { action, status }) = answered.recv().await {
         context
             .ui
-            .status(format_args!("Cognito | {} {status}", printable(&action)));
+            .status(format_args!("Cognito | {action} {status}"));
     }
     std::future::pending().await
 }
@@ -185,9 +184,7 @@ async fn show_log(context: &Context, dir: &StackDir) -> Infallible {
         // A log that cannot be read is no reason to end the stack.
         let added = log.read_on().unwrap_or_default();
         for line in String::from_utf8_lossy(&added).lines() {
-            context
-                .ui
-                .status(format_args!("PostgreSQL | {}", printable(line)));
+            context.ui.status(format_args!("PostgreSQL | {line}"));
         }
     }
 }
@@ -197,7 +194,7 @@ pub fn tell_exit(context: &Context, exit: &Exit) {
     let ui = &context.ui;
     ui.error(format_args!("{} ended: {}", exit.service, exit.reason));
     for line in &exit.log {
-        ui.detail(printable(line));
+        ui.detail(line);
     }
 }
 

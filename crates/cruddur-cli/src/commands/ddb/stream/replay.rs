@@ -10,7 +10,6 @@ use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::input;
-use crate::ui::printable;
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -36,7 +35,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
         context.ui.detail(format_args!(
             "the event is of {}; it is applied to {} at {}",
             match event.table() {
-                Some(other) => format!("the table {}", printable(other)),
+                Some(other) => format!("the table {other}"),
                 None => "a table that it does not name".to_owned(),
             },
             table.name(),
