@@ -198,6 +198,46 @@ fn cognito_ids_of_every_page() {
 }
 
 #[test]
+fn setup_goes_on_without_users_who_have_another_handle() {
+    let environment = TestEnvironment::new();
+    environment.run(&["setup"]).exits(0);
+    let before = environment.items();
+    for handle in ["bayko", "andrewbrown"] {
+        let rename =
+            format!("update public.users set handle = '{handle}2' where handle = '{handle}'");
+        environment.write("rename.sql", rename);
+        let rename = ["db", "seed", "--file", "rename.sql"];
+        environment.run(&rename).exits(0);
+        for more in [&[][..], &["--dry-run"]] {
+            let setup = environment.run(&[&["setup"], more].concat()).exits(0);
+            let told = format!("skipped: no user has the handle {handle}");
+            let told = setup.stderr.contains(&told) || setup.stdout.contains(&told);
+            assert!(told, "{setup}");
+        }
+    }
+    assert!(before == environment.items());
+}
+
+#[test]
+fn setup_tells_of_an_item_that_it_deletes() {
+    let environment = TestEnvironment::new();
+    environment.run(&["setup"]).exits(0);
+    let before = environment.items();
+    let group = before.iter().find(|item| item.contains("GRP#")).unwrap();
+    let mut twice: serde_json::Value = serde_json::from_str(group).unwrap();
+    twice["sk"] = json!({"S": "2023-03-24T09:45:01.561513+00:00"});
+    environment.write("twice.jsonl", twice.to_string());
+    environment.run(&["ddb", "import", "twice.jsonl"]).exits(0);
+    let dry = environment.run(&["setup", "--dry-run"]).exits(0);
+    let told = "would write 0 items, would delete 1 item that stood twice";
+    assert!(dry.stdout.contains(told), "{dry}");
+    let setup = environment.run(&["setup"]).exits(0);
+    let told = "wrote 0 items, deleted 1 item that stood twice";
+    assert!(setup.stderr.contains(told), "{setup}");
+    assert!(before == environment.items());
+}
+
+#[test]
 fn setup_writes_over_no_id_and_brings_no_handle_back() {
     let (mut environment, pool) = with_pool();
     add_user(&environment, &pool, "bayko", Some("bayko"));

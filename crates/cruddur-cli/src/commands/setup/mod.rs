@@ -99,13 +99,16 @@ async fn summarize(
     steps: Vec<Step>,
 ) -> anyhow::Result<Summary> {
     let target = &context.target;
-    let shown = database.person_by_handle(SHOWN_HANDLE).await?;
     let window = Window {
         year: None,
         before: None,
         limit: 20,
     };
-    let conversations = table.conversations(&shown.uuid, window).await?.items;
+    let conversations = match database.person_by_handle(SHOWN_HANDLE).await {
+        // Who may have another handle by now.
+        Err(Error::UserNotFound { .. }) => Vec::new(),
+        shown => table.conversations(&shown?.uuid, window).await?.items,
+    };
     let region = target.region.clone()?.value;
     let pool = target.user_pool_id.as_ref().map(|pool| pool.value.clone());
     let cognito = target.cognito.clone()?.value;
@@ -129,16 +132,18 @@ fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
         (Some(cognito), Some(pool)) => writeln!(out, "Cognito     {cognito}, pool {pool}")?,
         _ => writeln!(out, "Cognito     no pool is configured")?,
     }
-    writeln!(out, "\nThe conversations of {SHOWN_HANDLE}:\n")?;
-    let mut table = context.ui.table(&["with", "time", "last message"]);
-    for row in &summary.conversations {
-        table.add_row([
-            printable(row.user_handle.as_deref().unwrap_or("-")),
-            local_time(&row.last_message_at),
-            printable(row.message.as_deref().unwrap_or("-")),
-        ]);
+    if !summary.conversations.is_empty() {
+        writeln!(out, "\nThe conversations of {SHOWN_HANDLE}:\n")?;
+        let mut table = context.ui.table(&["with", "time", "last message"]);
+        for row in &summary.conversations {
+            table.add_row([
+                printable(row.user_handle.as_deref().unwrap_or("-")),
+                local_time(&row.last_message_at),
+                printable(row.message.as_deref().unwrap_or("-")),
+            ]);
+        }
+        write_table(out, &table)?;
     }
-    write_table(out, &table)?;
     // As it was typed, so that the lines can be copied.
     let program = std::env::args_os().next();
     let program = program.unwrap_or_else(|| "cruddur".into());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::Utc;
+use cruddur_core::Error;
 use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::{Matched, Outcome};
@@ -64,9 +65,7 @@ impl<'a> Steps<'a> {
         let result = result.into();
         // A dry run's steps are its result.
         if !self.dry_run {
-            self.context
-                .ui
-                .status(format_args!("{step}: {}", printable(&result)));
+            self.context.ui.status(format_args!("{step}: {result}"));
         }
         self.all.push(Step {
             step,
@@ -232,7 +231,15 @@ async fn set_up_conversations(
             steps.done("conversation", false, result);
             continue;
         }
-        let people = database.people_by_handles(&handles).await?;
+        let people = match database.people_by_handles(&handles).await {
+            // Whoever has another handle by now is not seeded again.
+            Err(Error::UserNotFound { handle, .. }) => {
+                let result = format!("skipped: no user has the handle {handle}");
+                steps.done("conversation", false, result);
+                continue;
+            }
+            people => people?,
+        };
         let people = people
             .try_into()
             .ok()
@@ -251,11 +258,16 @@ async fn set_up_conversations(
         let between = format!("{} and {}", seeded.users[0], seeded.users[1]);
         let result = match seeded.state {
             SeedState::AlreadyThere => format!("{between}: {THERE}"),
-            _ => format!(
-                "{between}: {} {}",
-                steps.said("wrote", "would write"),
-                counted(seeded.written, "item")
-            ),
+            _ => {
+                let wrote = steps.said("wrote", "would write");
+                let mut result = format!("{between}: {wrote} {}", counted(seeded.written, "item"));
+                if seeded.deleted > 0 {
+                    let deleted = steps.said("deleted", "would delete");
+                    let extra = counted(seeded.deleted, "item");
+                    result += &format!(", {deleted} {extra} that stood twice");
+                }
+                result
+            }
         };
         let changed = seeded.state != SeedState::AlreadyThere;
         steps.done("conversation", changed, result);
