@@ -44,25 +44,31 @@ begin
     select *
     from (
       values
-        ('users', 'display_name', $d$text not null default ''$d$),
-        ('users', 'email', $d$text not null default ''$d$),
-        ('users', 'cognito_user_id', $d$text not null default 'MOCK'$d$),
-        ('users', 'created_at', $d$timestamp not null default (now() at time zone 'utc')$d$),
-        ('activities', 'replies_count', 'integer default 0'),
-        ('activities', 'reposts_count', 'integer default 0'),
-        ('activities', 'likes_count', 'integer default 0'),
-        ('activities', 'reply_to_activity_uuid', 'uuid'),
-        ('activities', 'expires_at', 'timestamp'),
-        ('activities', 'created_at', $d$timestamp not null default (now() at time zone 'utc')$d$)
-    ) as wanted (relation, name, definition)
+        ('users', 'display_name', 'text not null', ''),
+        ('users', 'email', 'text not null', ''),
+        ('users', 'cognito_user_id', 'text not null', 'MOCK'),
+        ('users', 'created_at', $d$timestamp not null default (now() at time zone 'utc')$d$, null),
+        ('activities', 'replies_count', 'integer default 0', null),
+        ('activities', 'reposts_count', 'integer default 0', null),
+        ('activities', 'likes_count', 'integer default 0', null),
+        ('activities', 'reply_to_activity_uuid', 'uuid', null),
+        ('activities', 'expires_at', 'timestamp', null),
+        ('activities', 'created_at', $d$timestamp not null default (now() at time zone 'utc')$d$, null)
+    ) as wanted (relation, name, definition, filler)
     where not exists (
       select from pg_attribute
       where attrelid = to_regclass('public.' || relation) and attname = name and not attisdropped
     )
   loop
     execute format(
-      'alter table public.%I add column if not exists %I %s',
-      missing.relation, missing.name, missing.definition
+      'alter table public.%I add column if not exists %I %s %s',
+      missing.relation, missing.name, missing.definition, 'default ' || quote_literal(missing.filler)
     );
+    -- It is for the rows that are there, and no default for those to come.
+    if missing.filler is not null then
+      execute format(
+        'alter table public.%I alter column %I drop default', missing.relation, missing.name
+      );
+    end if;
   end loop;
 end $$;
