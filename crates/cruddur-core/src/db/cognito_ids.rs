@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::client::{Database, Problem};
 use super::marker;
-use crate::Result;
 use crate::cognito::Account;
+use crate::{Error, Result};
 
 /// What became of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -108,17 +108,18 @@ impl Database {
     }
 
     /// Gives each user whose outcome is [`Outcome::Changed`] the pool's id, all by
-    /// one statement. One that has it by now is left alone.
+    /// one statement. One whose id is no longer the one that was found is left alone.
     ///
     /// # Errors
     ///
     /// Those of connecting; [`crate::Error::Refused`] for production's database
-    /// without `--prod`.
+    /// without `--prod`; [`crate::Error::Partial`] where users were left alone who
+    /// have not the pool's id either.
     pub async fn set_cognito_ids(&self, matched: &Arc<Vec<Matched>>) -> Result<()> {
         let (database, matched) = (self.clone(), Arc::clone(matched));
         self.with_retries(move |client| {
             marker::guard(client, &database)?;
-            set(client, &matched)
+            set(client, &database, &matched)
         })
         .await
     }
@@ -233,19 +234,34 @@ fn of_handle<'a>(users: &'a mut [Matched], handle: Option<&str>) -> &'a mut [Mat
     &mut users[from..from + count]
 }
 
-fn set(client: &mut Client, matched: &[Matched]) -> Result<(), Problem> {
-    let changed = matched.iter().filter(|m| m.outcome == Outcome::Changed);
-    let (handles, subs): (Vec<&str>, Vec<&str>) = changed
-        .filter_map(|m| m.handle.as_deref().zip(m.after.as_deref()))
-        .unzip();
+fn set(client: &mut Client, database: &Database, matched: &[Matched]) -> Result<(), Problem> {
+    let changed = || matched.iter().filter(|m| m.outcome == Outcome::Changed);
+    let handles: Vec<&Option<String>> = changed().map(|m| &m.handle).collect();
+    let before: Vec<&Option<String>> = changed().map(|m| &m.before).collect();
+    let after: Vec<&Option<String>> = changed().map(|m| &m.after).collect();
     if handles.is_empty() {
         return Ok(());
     }
+    let pairs: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&handles, Type::TEXT_ARRAY), (&after, Type::TEXT_ARRAY)];
+    let [a, b] = pairs.clone();
     let statement = include_str!("../../../../sql/users/set_cognito_user_ids.sql");
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&handles, Type::TEXT_ARRAY), (&subs, Type::TEXT_ARRAY)];
-    client.execute_typed(statement, &parameters)?;
-    Ok(())
+    let written = client.execute_typed(statement, &[a, b, (&before, Type::TEXT_ARRAY)])?;
+    if written >= handles.len() as u64 {
+        return Ok(());
+    }
+    // Fewer may also be a second try after a first whose answer was lost.
+    let query = include_str!("../../../../sql/users/other_cognito_user_ids.sql");
+    let left = client.query_typed(query, &pairs)?;
+    let not_done: Vec<String> = left.iter().map(|row| row.get("handle")).collect();
+    if not_done.is_empty() {
+        return Ok(());
+    }
+    let (name, at) = (database.name(), database.at());
+    let message = format!(
+        "Cognito ids that others changed meanwhile in database {name} at {at} stay as they are"
+    );
+    Err(Error::Partial { message, not_done }.into())
 }
 
 #[cfg(test)]

@@ -224,6 +224,28 @@ async fn every_user_of_pool_and_database_has_a_result() {
     assert_eq!(none.len(), 5);
 }
 
+#[tokio::test]
+async fn an_id_that_others_changed_meanwhile_stays() {
+    let database = seeded().await;
+    let pool = ["andrewbrown", "bayko", "londo"].map(|handle| pool_user(Some(handle), handle));
+    let matched = Arc::new(matched(&database, pool.to_vec()).await);
+    let meanwhile = "update users set cognito_user_id = 'other' where handle = 'bayko';
+        update users set cognito_user_id = 'londo' where handle = 'londo'";
+    sql(&database, meanwhile).await;
+    for _ in 0..2 {
+        let error = database.set_cognito_ids(&matched).await.unwrap_err();
+        let Error::Partial { not_done, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(not_done, ["bayko"]);
+        let ids = "select cognito_user_id from users order by handle";
+        assert_eq!(sql(&database, ids).await, ["andrewbrown", "other", "londo"]);
+    }
+    let again = "update users set cognito_user_id = 'MOCK' where handle = 'bayko'";
+    sql(&database, again).await;
+    database.set_cognito_ids(&matched).await.unwrap();
+}
+
 /// The tables of many a Cruddur have no `not null`.
 #[tokio::test]
 async fn rows_that_lack_something_are_read_like_others() {
@@ -312,7 +334,17 @@ async fn ten_updates_at_once_all_end_well() {
             .map(|n| pool_user(Some(&format!("user{n}")), &format!("{run}-{n}")))
             .collect();
         pool.rotate_left(run * 50);
-        updated(&database, pool)
+        let database = &database;
+        async move {
+            let matched = Arc::new(matched(database, pool).await);
+            match database.set_cognito_ids(&matched).await {
+                // Another run was faster.
+                Ok(()) | Err(Error::Partial { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     });
     future::join_all(runs).await;
+    let left = "select handle from users where handle like 'user%' and cognito_user_id = 'MOCK'";
+    assert_eq!(sql(&database, left).await, [""; 0]);
 }
