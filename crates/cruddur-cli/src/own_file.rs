@@ -1,8 +1,8 @@
 //! A file of this program's own in the folder `.cruddur`.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use cruddur_local::{Error, StackDir};
@@ -30,7 +30,17 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
     // Two processes of one folder each write a file of their own first.
     let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = fs::write(&unfinished, content).and_then(|()| fs::rename(&unfinished, path));
+    let private = || {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)
+    };
+    let written = private()
+        .and_then(|mut file| file.write_all(content))
+        .and_then(|()| fs::rename(&unfinished, path));
     if written.is_err() {
         // The error that counts is the one that brought us here.
         let _ = fs::remove_file(&unfinished);

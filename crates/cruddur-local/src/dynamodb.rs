@@ -194,6 +194,25 @@ mod tests {
         assert_eq!(records(&connection), [r#"{"pk":{"S":"of yesterday"}}"#]);
     }
 
+    #[test]
+    fn or_until_others_come_while_the_stack_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, connection) = opened(&folder);
+        create_table(&database);
+        for number in 0..5 {
+            put(&database, &number.to_string());
+        }
+        let back = "UPDATE _stream_records SET created_at = created_at - ?1 WHERE id <= 4";
+        connection.execute(back, [25 * 60 * 60]).unwrap();
+        put(&database, "5");
+        assert_eq!(records(&connection).len(), 4);
+        for number in 6..9 {
+            put(&database, &number.to_string());
+        }
+        let kept = [4, 5, 6, 7, 8].map(|number| format!(r#"{{"pk":{{"S":"{number}"}}}}"#));
+        assert_eq!(records(&connection), kept);
+    }
+
     /// The engine's own statements, as of dynoxide 3.2 in `storage.rs`: what is
     /// held is that a write does not read every record there is.
     #[test]

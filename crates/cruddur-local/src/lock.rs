@@ -150,6 +150,14 @@ pub(crate) struct Lock {
     file: File,
 }
 
+impl Lock {
+    /// Whether the folder has another lock by now: it was deleted and made anew.
+    pub(crate) fn was_replaced(&self, dir: &StackDir) -> bool {
+        let (ours, there) = (self.file.metadata(), dir.lock_path().metadata());
+        matches!((ours, there), (Ok(a), Ok(b)) if (a.dev(), a.ino()) != (b.dev(), b.ino()))
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // What it says is true no longer, and must not be read as the next one's.

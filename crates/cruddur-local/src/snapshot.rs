@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::lock::Purpose;
-use crate::{Error, Service, StackDir, files, postgres};
+use crate::{Error, Service, StackDir, State, files, postgres};
 
 /// A copy of the data under a name.
 #[derive(Debug, Clone, Serialize)]
@@ -49,7 +49,8 @@ pub fn snapshot_check_new(dir: &StackDir, name: &str) -> Result<(), Error> {
             name: name.to_owned(),
         });
     }
-    if !dir.path().exists() {
+    // After a reset there is no more to keep than before the first start.
+    if !DATA.iter().any(|name| dir.path().join(name).exists()) {
         return Err(Error::NotRunning {
             folder: dir.path().to_owned(),
         });
@@ -166,7 +167,18 @@ pub fn reset(dir: &StackDir) -> Result<(), Error> {
     for unfinished in UNFINISHED {
         files::remove(&dir.path().join(unfinished))?;
     }
-    remove_data(dir)
+    remove_data(dir)?;
+    match dir.read_state()? {
+        // How it died concerns data that is gone.
+        Some(state) if state.stopped_at.is_none() || state.failure.is_some() => {
+            dir.write_state(&State {
+                stopped_at: Some(Utc::now()),
+                failure: None,
+                ..state
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes the data, and how far its stream was read: a table that is put back

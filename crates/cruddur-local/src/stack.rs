@@ -101,7 +101,7 @@ pub struct Stack {
     postgres: Server,
     logs: tokio::task::JoinHandle<()>,
     // Last, so that it is given up after everything above.
-    _lock: Arc<Lock>,
+    lock: Arc<Lock>,
 }
 
 /// Starts every service of the folder's stack. The state file is written once
@@ -158,7 +158,7 @@ pub async fn start(
         dynamodb,
         cognito,
         postgres,
-        _lock: lock,
+        lock,
     })
 }
 
@@ -320,7 +320,10 @@ impl Stack {
             },
         );
         self.state.stopped_at = Some(Utc::now());
-        self.dir.write_state(&self.state)
+        match self.lock.was_replaced(&self.dir) {
+            true => Ok(()),
+            false => self.dir.write_state(&self.state),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Messages and the stream, through the binary.
 
 use std::io::{BufRead as _, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStdout, Stdio};
 
 use chrono::{DateTime, Utc};
@@ -113,7 +114,8 @@ fn draining_replaying_and_tailing() {
     assert_eq!(runtime().block_on(items(&table, &group)), both);
     let ignored = std::fs::read_to_string(environment.path().join(".cruddur/.gitignore"));
     assert_eq!(ignored.unwrap(), "*\n");
-    assert!(kept.is_file());
+    let mode = kept.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     let again = environment.run(&["ddb", "stream", "drain", "-o", "json"]);
     assert_eq!(again.exits(0).json()["records"], 0);
     let from_start = environment.run(&["ddb", "stream", "drain", "--from-start", "-o", "json"]);

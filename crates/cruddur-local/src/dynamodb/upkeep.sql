@@ -15,3 +15,11 @@ END;
 -- DynamoDB keeps a stream's records for 24 hours:
 -- https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
 DELETE FROM _stream_records WHERE created_at < unixepoch() - 24 * 60 * 60;
+
+-- And of a stack that runs for months: each new record ends two old ones.
+CREATE TRIGGER IF NOT EXISTS cruddur_stream_age AFTER INSERT ON _stream_records
+BEGIN
+    DELETE FROM _stream_records
+    WHERE id IN (SELECT id FROM _stream_records ORDER BY id LIMIT 2)
+        AND created_at < unixepoch() - 24 * 60 * 60;
+END;

@@ -39,7 +39,7 @@ pub enum LocalCommand {
     Exec(exec::ExecArgs),
     /// End the stack; its data stays
     Down(down::DownArgs),
-    /// Delete the stack's data and start it anew
+    /// Delete the stack's data; one that runs starts anew
     Reset(reset::ResetArgs),
     /// Keep the stack's data under a name, or put it back
     #[command(subcommand)]

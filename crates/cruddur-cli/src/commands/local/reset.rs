@@ -108,5 +108,8 @@ async fn seed_stopped(
         tokio::task::spawn_blocking(move || cruddur_local::down(&dir, STOP_TIMEOUT))
     };
     end.await??;
+    context
+        .ui
+        .status("the local stack is down again, as it was before");
     filled
 }

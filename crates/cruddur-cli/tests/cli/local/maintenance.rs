@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::os::unix::net::UnixListener;
 
-use super::folder::{Folder, piped, read_until, signal};
+use super::folder::{Folder, ends, piped, read_until, signal};
 use crate::support;
 
 fn state(folder: &Folder) -> String {
@@ -81,6 +81,31 @@ fn a_shell_with_the_stacks_variables_is_told_when_they_are_old() {
         .environment
         .variables
         .retain(|(name, _)| name == "TMPDIR");
+}
+
+#[test]
+fn what_is_left_of_a_stack_whose_folder_was_deleted_leaves_the_next_alone() {
+    let mut folder = Folder::new();
+    let [old, _] = folder.up();
+    std::fs::remove_dir_all(folder.environment.path().join(".cruddur")).unwrap();
+    folder.up();
+    signal(old, libc::SIGTERM);
+    assert!(ends(old));
+    assert_eq!(state(&folder), "running");
+    folder.run(&["db", "create"]).exits(0);
+}
+
+#[test]
+fn a_reset_leaves_nothing_of_a_stack_that_was_killed() {
+    let mut folder = Folder::new();
+    let [stack, _] = folder.up();
+    signal(stack, libc::SIGKILL);
+    assert!(ends(stack));
+    assert_eq!(state(&folder), "died");
+    folder.run(&["local", "reset", "--yes"]).exits(0);
+    assert_eq!(state(&folder), "stopped");
+    let nothing = folder.run(&["local", "snapshot", "save", "none"]).exits(4);
+    assert!(!nothing.stdout.contains("saved"), "{nothing}");
 }
 
 #[test]

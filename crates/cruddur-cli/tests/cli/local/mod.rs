@@ -97,6 +97,11 @@ fn from_up_to_down() {
     let elsewhere = folder.run(&["ddb", "list-tables"]);
     let told = "is not running; this goes to http://localhost:8000";
     assert!(elsewhere.stderr.contains(told), "{elsewhere}");
+    let elsewhere = folder.run(&["db", "sessions"]);
+    let told = "is not running; this goes to localhost:5432";
+    assert!(elsewhere.stderr.contains(told), "{elsewhere}");
+    let elsewhere = folder.run(&["cognito", "list-users"]).exits(2);
+    assert!(elsewhere.stderr.contains("is not running"), "{elsewhere}");
     // Its database is there when it starts again, at the same address.
     folder.up();
     let now = folder.run(&["local", "env", "-o", "json"]).exits(0).json();
