@@ -8,21 +8,18 @@ use crate::context::Context;
 // The name of what is about to change, typed by hand or given by flag.
 #[derive(Debug, Clone, Args)]
 pub struct Confirmation {
-    /// With --prod: the name of the database or table that is changed, instead of
-    /// typing it
+    /// The name of the database or table that is changed, which --prod asks for
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
 }
 
 impl Confirmation {
-    /// Goes on in development, and in production once the name of the thing
-    /// was given. Whoever lets something go shows it before.
+    /// Goes on once the name of the thing was given, which in development nobody
+    /// has to. Whoever lets something go shows it before.
     pub async fn require(&self, context: &Context, name: &str) -> anyhow::Result<()> {
-        if !context.target.production {
-            return Ok(());
-        }
         let given = match &self.confirm {
             Some(given) => given.clone(),
+            None if !context.target.production => return Ok(()),
             None if context.ui.can_ask => {
                 let question = format!("Type {name} to go on:");
                 context.ui.ask(question).await?

@@ -11,9 +11,7 @@ use anyhow::Context as _;
 use cruddur_core::Service;
 use cruddur_core::aws::OnRetry;
 use cruddur_core::db::ConnectionUrl;
-use cruddur_core::target::{
-    BY_DEFAULT, Choice, DEFAULT_ENDPOINT_URL, Inputs, LocalStack, PasswordFile, Target,
-};
+use cruddur_core::target::{BY_DEFAULT, Choice, Inputs, LocalStack, PasswordFile, Target};
 use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
@@ -89,16 +87,35 @@ impl Context {
 
     /// Says so where this folder's stack does not run, and something else is asked
     /// in its place: it may be the stack of another folder.
-    pub fn tell_of_stack_that_is_down(&self) {
-        if let Ok(dynamodb) = &self.target.dynamodb
-            && dynamodb.why == BY_DEFAULT
+    pub fn tell_of_stack_that_is_down(&self, services: &[Service]) {
+        let instead: Vec<String> = services
+            .iter()
+            .filter_map(|one| self.default(*one))
+            .collect();
+        if !instead.is_empty()
             && let Some(dir) = StackDir::find(&self.folder)
         {
             self.ui.warning(format_args!(
-                "the local stack in {} is not running; this goes to {DEFAULT_ENDPOINT_URL}",
-                dir.path().display()
+                "the local stack in {} is not running; this goes to {}",
+                dir.path().display(),
+                instead.join(" and ")
             ));
         }
+    }
+
+    /// Where a service is that nobody has named.
+    fn default(&self, service: Service) -> Option<String> {
+        let endpoint = match service {
+            Service::Postgres => {
+                let choice = self.target.postgres.as_ref().ok()?;
+                return (choice.why == BY_DEFAULT).then(|| choice.value.at());
+            }
+            Service::Cognito => &self.target.cognito,
+            Service::DynamoDb | Service::DynamoDbStreams => &self.target.dynamodb,
+        };
+        let choice = endpoint.as_ref().ok()?;
+        let region = self.target.region.as_ref().ok()?;
+        (choice.why == BY_DEFAULT).then(|| choice.value.display(service, &region.value))
     }
 
     /// Resolves the target anew, after the local stack was started.

@@ -13,6 +13,7 @@ mod wait;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use cruddur_core::Service;
 
 use crate::context::Context;
 
@@ -76,15 +77,20 @@ impl Command {
 
 /// Runs a command to its end.
 pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
+    context.tell_of_stack_that_is_down(match &command {
+        Command::Setup(args) if !args.local => &[Service::DynamoDb, Service::Postgres],
+        Command::Wait(_) => &[Service::DynamoDb, Service::Postgres],
+        Command::Ddb(_) => &[Service::DynamoDb],
+        Command::Db(_) => &[Service::Postgres],
+        Command::Cognito(_) => &[Service::Cognito],
+        _ => &[],
+    });
     match command {
         Command::Setup(args) => setup::setup(context, &args).await,
         Command::Target(args) => target::target(context, &args),
         Command::Doctor(args) => return doctor::doctor(context, &args).await,
         Command::Wait(args) => wait::wait(context, &args).await,
-        Command::Ddb(command) => {
-            context.tell_of_stack_that_is_down();
-            ddb::run(context, command).await
-        }
+        Command::Ddb(command) => ddb::run(context, command).await,
         Command::Db(command) => db::run(context, command).await,
         Command::Cognito(command) => cognito::run(context, command).await,
         Command::Local(command) => return local::run(context, command).await,

@@ -197,6 +197,17 @@ fn a_password_from_libpqs_file() {
 }
 
 #[test]
+fn a_name_that_is_confirmed_has_to_be_the_right_one_everywhere() {
+    let environment = TestEnvironment::new();
+    environment.run(&["db", "create"]).exits(0);
+    let wrong = ["db", "drop", "--confirm", "another"];
+    let run = environment.run(&wrong).exits(5);
+    assert!(run.stderr.contains("nothing was changed"), "{run}");
+    environment.run(&["db", "seed"]).exits(1);
+    environment.run(&["db", "drop"]).exits(0);
+}
+
+#[test]
 fn connect_keeps_the_password_out_of_the_arguments() {
     let mut environment = TestEnvironment::bare();
     environment.set("CONNECTION_URL", "postgresql://u:se%20cret@127.0.0.1:1/d");
@@ -253,7 +264,8 @@ fn connect_keeps_the_password_out_of_the_arguments() {
     assert_eq!(
         String::from_utf8_lossy(&elsewhere.stdout),
         "--dbname=host='127.0.0.1' port='1' sslmode='require' user='u' dbname='d' \
-         channel_binding='disable'\nPGPASSWORD=se cret\nPGTZ=UTC\n"
+         channel_binding='disable'\nPGDATABASE=d\nPGHOST=127.0.0.1\nPGPASSWORD=se cret\n\
+         PGPORT=1\nPGSSLMODE=require\nPGTZ=UTC\nPGUSER=u\n"
     );
     let missing = run(&environment, "/none", &["db", "connect"]);
     assert_eq!(missing.status.code(), Some(1));

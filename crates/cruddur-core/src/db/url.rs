@@ -46,6 +46,9 @@ pub struct Psql {
     /// Its argument: key and value pairs, without the password, since every
     /// user of the machine can read a process's arguments.
     pub conninfo: String,
+    /// The same of the server, the user and TLS as libpq's variables, for a psql
+    /// whose arguments name another database.
+    pub variables: Vec<(&'static str, String)>,
     /// What belongs into its `PGPASSWORD`.
     pub password: Option<Vec<u8>>,
 }
@@ -196,25 +199,28 @@ impl ConnectionUrl {
     pub fn psql(&self) -> Psql {
         let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
         let mut pairs = vec![
-            ("host", self.hosts().join(",")),
-            ("port", ports.join(",")),
-            ("sslmode", self.ssl_mode().to_string()),
+            ("host", "PGHOST", self.hosts().join(",")),
+            ("port", "PGPORT", ports.join(",")),
+            ("sslmode", "PGSSLMODE", self.ssl_mode().to_string()),
         ];
         let optional = [
-            ("user", self.user()),
-            ("dbname", self.database()),
+            ("user", "PGUSER", self.user()),
+            ("dbname", "PGDATABASE", self.database()),
             (
                 "sslrootcert",
+                "PGSSLROOTCERT",
                 self.root_certificates().filter(|file| *file != RDS),
             ),
         ];
-        for (key, value) in optional {
-            pairs.extend(value.map(|value| (key, value.to_owned())));
+        for (key, variable, value) in optional {
+            pairs.extend(value.map(|value| (key, variable, value.to_owned())));
         }
-        let mut words: Vec<String> = pairs.iter().map(|(key, v)| conninfo(key, v)).collect();
+        let mut words: Vec<String> = pairs.iter().map(|(key, _, v)| conninfo(key, v)).collect();
         words.extend(self.parameters.iter().map(|(key, v)| conninfo(key, v)));
+        let variables = pairs.into_iter().map(|(_, variable, v)| (variable, v));
         Psql {
             conninfo: words.join(" "),
+            variables: variables.collect(),
             password: self.password.clone(),
         }
     }

@@ -179,6 +179,8 @@ fn endpoint(inputs: &Inputs, url: &str, why: &str) -> Result<Choice<Endpoint>> {
         .ok()
         .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")))
         .filter(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+        // A port that is none would be passed over for port 80.
+        .filter(|uri| uri.port().is_some() || !names_port(uri))
         // Nothing that may be a password is repeated, and none is sent to AWS.
         .filter(|_| !url.contains('@'))
         .ok_or_else(|| {
@@ -204,6 +206,14 @@ fn endpoint(inputs: &Inputs, url: &str, why: &str) -> Result<Choice<Endpoint>> {
         )));
     }
     Ok(Choice::new(Endpoint::Url(url.to_owned()), why))
+}
+
+fn names_port(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    authority
+        .strip_prefix(host)
+        .is_some_and(|rest| !rest.is_empty())
 }
 
 /// Whether a host is a domain or lies below it, in any spelling DNS allows.

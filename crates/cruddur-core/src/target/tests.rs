@@ -306,6 +306,8 @@ fn an_endpoint_that_is_no_url_is_an_error_of_usage() {
         "http://",
         "::",
         "http:///x",
+        "http://localhost:99999",
+        "http://[::1]:x",
     ] {
         let target = Target::resolve(inputs(&[("AWS_ENDPOINT_URL", url)]));
         assert!(matches!(target.dynamodb, Err(Error::Usage(_))), "{url}");

@@ -44,6 +44,7 @@ pub fn connect(context: &Context, args: &ConnectArgs) -> anyhow::Result<()> {
         .args(&args.arguments);
     // What of the variables counts is in the arguments.
     stay_there(&mut command);
+    command.envs(psql.variables);
     // Every user of the machine can read arguments, and only ours and root the
     // environment.
     if let Some(password) = psql.password {
