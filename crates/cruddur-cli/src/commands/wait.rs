@@ -129,13 +129,9 @@ async fn asked<F: Future<Output = Result<()>>>(
 /// Whether the service may answer in a moment.
 fn is_not_up_yet(error: &Error) -> bool {
     match error {
+        // One that starts, too: PostgreSQL says so by a code of its own.
         Error::Unreachable { .. } => true,
-        // A server that starts, or one in a container whose port is already open.
-        Error::Service {
-            service: Service::Postgres,
-            code,
-            ..
-        } => code == "57P03",
+        // The port of a container may be open before the server in it.
         Error::WrongServer { service, .. } => *service != Service::Postgres,
         _ => false,
     }

@@ -239,7 +239,9 @@ fn closest(typed: &str, handles: Vec<String>) -> Vec<String> {
             let other = handle.to_lowercase();
             let away = distance(&typed, &other);
             let part = longest >= 2 && (other.starts_with(&typed) || typed.starts_with(&other));
-            (away <= longest.div_ceil(3) || part).then_some((away, handle))
+            // Of one letter nothing is left where it is another.
+            let few = away < longest && away <= longest.div_ceil(3);
+            (few || part).then_some((away, handle))
         })
         .collect();
     close.sort();
@@ -279,6 +281,7 @@ mod tests {
         assert_eq!(closest("andrew", all()), ["andrewbrown"]);
         assert_eq!(closest("zathras", all()), [""; 0]);
         assert_eq!(closest("", all()), [""; 0]);
+        assert_eq!(closest("x", vec!["y".to_owned()]), [""; 0]);
     }
 
     #[test]

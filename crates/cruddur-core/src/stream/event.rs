@@ -31,6 +31,8 @@ impl StreamEvent {
     /// counted from 1, and a sentence. A record that is wrong is no error but
     /// a [`StreamRecord`] that says so.
     pub fn parse(text: &str) -> Result<StreamEvent, (u64, String)> {
+        // Windows editors put a byte order mark before the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let raw: RawEvent = serde_json::from_str(text).map_err(|error| {
             let line = u64::try_from(error.line()).unwrap_or_default().max(1);
             let message = match error.is_eof() {
@@ -189,7 +191,7 @@ mod tests {
         let (line, message) = StreamEvent::parse("{\"Records\":[\n{\"eventName\":").unwrap_err();
         assert_eq!(line, 2);
         assert!(message.contains("cut off"), "{message}");
-        let (_, message) = StreamEvent::parse("{}").unwrap_err();
+        let (_, message) = StreamEvent::parse("\u{feff}{}").unwrap_err();
         assert!(message.contains("Records"), "{message}");
     }
 }

@@ -228,9 +228,11 @@ impl<'a> Reader<'a> {
             return Err(error);
         }
         // A new iterator may do; where none can be had, the position is wrong.
-        if self.iterators.remove(shard).is_none() {
-            self.gap |= self.checkpoint.shards.remove(shard).is_some();
-        }
+        self.gap |= match self.iterators.remove(shard) {
+            None => self.checkpoint.shards.remove(shard).is_some(),
+            // Without a position a new one begins with what comes from now on.
+            Some(_) => matches!(self.from(shard), From::Latest),
+        };
         Ok(false)
     }
 

@@ -51,10 +51,13 @@ pub async fn sessions(context: &Context, args: &SessionsArgs) -> anyhow::Result<
         write_table(out, &table)
     })?;
     if sessions.is_empty() {
-        context.ui.status(format_args!(
-            "nobody else is connected to {}",
-            printable(&place(&database))
-        ));
+        let whereto = match args.all {
+            true => format!("any database at {}", database.at()),
+            false => place(&database),
+        };
+        context
+            .ui
+            .status(format_args!("nobody else is connected to {whereto}"));
     }
     Ok(())
 }
