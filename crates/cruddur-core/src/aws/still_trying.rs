@@ -1,7 +1,8 @@
-//! Tells a person who waits why nothing comes: requests fail, and are sent again.
+//! Tells a person who waits why nothing comes: requests fail, and are sent again, or
+//! nobody answers them.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Once, Weak};
 use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -18,6 +19,9 @@ use crate::Service;
 
 /// How long nothing has to succeed before it is told.
 const LONG: Duration = Duration::from_secs(2);
+/// How long one request has to go unanswered before it is told. Some of a busy
+/// server take seconds.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// Is called with a sentence when a service has not let anything through for a
 /// while and is still being tried. The default tells nobody.
@@ -51,6 +55,7 @@ pub(crate) struct StillTrying {
     service: Service,
     at: String,
     failures: Arc<Mutex<Failures>>,
+    watched: Arc<Once>,
 }
 
 /// Those since something last succeeded.
@@ -74,6 +79,14 @@ impl Failures {
         self.told = cause.is_some();
         cause
     }
+
+    /// Whether it is to be told that nothing has come back for very long.
+    fn is_silent(&mut self, now: Instant) -> bool {
+        let long = self.begun.is_some_and(|begun| now - begun >= SILENT);
+        let silent = long && !self.told;
+        self.told |= silent;
+        silent
+    }
 }
 
 impl StillTrying {
@@ -83,6 +96,21 @@ impl StillTrying {
             service,
             at: at.to_owned(),
             failures: Arc::default(),
+            watched: Arc::new(Once::new()),
+        }
+    }
+
+    /// Looks from time to time, as long as there is a client.
+    async fn watch(on_retry: OnRetry, what: String, failures: Weak<Mutex<Failures>>) {
+        loop {
+            tokio::time::sleep(SILENT / 10).await;
+            let Some(failures) = failures.upgrade() else {
+                return;
+            };
+            let silent = |mut failures: MutexGuard<Failures>| failures.is_silent(Instant::now());
+            if failures.lock().is_ok_and(silent) {
+                (on_retry.0)(&format!("still waiting for {what} to answer"));
+            }
         }
     }
 }
@@ -99,6 +127,11 @@ impl Intercept for StillTrying {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        self.watched.call_once(|| {
+            let what = format!("{} at {}", self.service, self.at);
+            let failures = Arc::downgrade(&self.failures);
+            tokio::spawn(StillTrying::watch(self.on_retry.clone(), what, failures));
+        });
         let begins = |mut failures: MutexGuard<Failures>| failures.try_begins(Instant::now());
         if let Some(cause) = self.failures.lock().ok().and_then(begins) {
             let (service, at) = (self.service, &self.at);
@@ -157,6 +190,20 @@ mod tests {
         assert_eq!(fails(begun + LONG / 2), None);
         assert_eq!(fails(begun + LONG).as_deref(), Some("it fails"));
         assert_eq!(fails(begun + LONG * 2), None);
+    }
+
+    #[test]
+    fn what_is_not_answered_for_very_long_is_told_once() {
+        let mut failures = Failures::default();
+        let begun = Instant::now();
+        assert!(!failures.is_silent(begun + SILENT));
+        failures.try_begins(begun);
+        assert!(!failures.is_silent(begun + SILENT / 2));
+        assert!(failures.is_silent(begun + SILENT));
+        assert!(!failures.is_silent(begun + SILENT * 2));
+        failures = Failures::default();
+        failures.try_begins(begun + SILENT);
+        assert!(!failures.is_silent(begun + SILENT));
     }
 
     #[test]

@@ -172,6 +172,27 @@ async fn a_column_that_is_added_is_as_in_a_new_table() {
 }
 
 #[tokio::test]
+async fn what_is_not_of_a_table_is_told_too() {
+    let database = empty().await;
+    let file = "create schema app; create type app.mood as enum ('fine');
+        create function app.f() returns trigger language plpgsql as
+          'begin return new; end';
+        create table t (a int); create trigger g after insert on t execute function app.f();";
+    let loaded = database.load_schema(script(&file), false).await.unwrap();
+    let all = [
+        "function app.f()",
+        "schema app",
+        "table public.t",
+        "trigger g on public.t",
+        "type app.mood",
+    ];
+    assert_eq!(loaded.created, all);
+    let again = script("drop table t; drop schema app cascade");
+    let loaded = database.load_schema(again, false).await.unwrap();
+    assert_eq!(loaded.dropped, all);
+}
+
+#[tokio::test]
 async fn what_is_there_is_left_unlocked() {
     let database = empty().await;
     database.load_schema(Script::schema(), false).await.unwrap();
