@@ -50,7 +50,7 @@ def memory_under(ours, most):
 
 
 def seconds_under(ours, most):
-    return Claim(f"under {most} s", f"{ours.median:.2f} s", ours.median < most)
+    return Claim(f"{ours.name} under {most} s", f"{ours.median:.2f} s", ours.median < most)
 
 
 def duration(seconds):
