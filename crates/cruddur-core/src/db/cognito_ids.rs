@@ -68,10 +68,10 @@ impl Matched {
         (handle.is_none(), handle, self.username.as_deref())
     }
 
-    fn of_account(account: Account, handle: Option<String>, outcome: Outcome) -> Matched {
+    fn of_account(account: Account, outcome: Outcome) -> Matched {
         let handle_tells = outcome == Outcome::NoSuchHandleHere;
         Matched {
-            handle,
+            handle: account.handle,
             outcome,
             before: None,
             after: account.sub,
@@ -125,88 +125,100 @@ impl Database {
     }
 }
 
-/// The users here, by handle, as if the pool had none of them.
-fn users_here(client: &mut Client) -> Result<Vec<Matched>, Problem> {
+/// A user here, and whom the pool has of that handle.
+struct Here {
+    handle: Option<String>,
+    id: Option<String>,
+    there: Option<Account>,
+}
+
+/// The users here, by handle.
+fn users_here(client: &mut Client) -> Result<Vec<Here>, Problem> {
     let query = include_str!("../../../../sql/users/cognito_user_ids.sql");
     let row = client.query_typed_one(query, &[])?;
     let handles: Vec<Option<String>> = row.get("handles");
     let ids: Vec<Option<String>> = row.get("ids");
-    let users = handles.into_iter().zip(ids).map(|(handle, id)| Matched {
-        handle,
-        outcome: Outcome::NoSuchHandleThere,
-        before: id,
-        after: None,
-        username: None,
-    });
-    let mut users: Vec<Matched> = users.collect();
-    users.sort_by(|a, b| a.place().cmp(&b.place()));
+    let users = handles.into_iter().zip(ids);
+    let mut users: Vec<Here> = users.map(|(handle, id)| Here::alone(handle, id)).collect();
+    users.sort_by(|a, b| a.handle.cmp(&b.handle));
     Ok(users)
+}
+
+impl Here {
+    fn alone(handle: Option<String>, id: Option<String>) -> Here {
+        let there = None;
+        Here { handle, id, there }
+    }
+
+    fn matched(self) -> Matched {
+        let after = self.there.and_then(|account| account.sub);
+        Matched {
+            outcome: match &after {
+                None => Outcome::NoSuchHandleThere,
+                id if *id == self.id => Outcome::Unchanged,
+                _ => Outcome::Changed,
+            },
+            handle: self.handle,
+            before: self.id,
+            after,
+            username: None,
+        }
+    }
 }
 
 /// Who is who, as far as it is known. The pool's pages take long enough to find a
 /// user here for each of theirs before the next one arrives.
 #[derive(Default)]
 struct Matching {
-    /// Those here, by handle, once they are read. Who was found has a `username`.
-    here: Vec<Matched>,
+    /// Those here, by handle, once they are read.
+    here: Vec<Here>,
     /// The pool's users that are still to be found here, or that cannot be: they
     /// have no id, no handle, one that nobody has here, or one that another one has.
-    there: Vec<Account>,
+    others: Vec<Account>,
 }
 
 impl Matching {
-    fn read(&mut self, here: Vec<Matched>) {
+    fn read(&mut self, here: Vec<Here>) {
         self.here = here;
-        for account in mem::take(&mut self.there) {
+        for account in mem::take(&mut self.others) {
             self.take(account);
         }
     }
 
     fn take(&mut self, account: Account) {
         let same = of_handle(&mut self.here, account.handle.as_deref());
-        let is_free = same.first().is_some_and(|user| user.username.is_none());
+        let is_free = same.first().is_some_and(|user| user.there.is_none());
         if !is_free || account.sub.is_none() {
-            self.there.push(account);
+            self.others.push(account);
             return;
         }
-        let found = iter::repeat_n((account.sub, account.username), same.len());
-        for (user, (id, username)) in same.iter_mut().zip(found) {
-            user.outcome = match id == user.before {
-                true => Outcome::Unchanged,
-                false => Outcome::Changed,
-            };
-            user.after = id;
-            user.username = Some(username);
+        let found = iter::repeat_n(account, same.len());
+        for (user, account) in same.iter_mut().zip(found) {
+            user.there = Some(account);
         }
     }
 
     /// What there is to say of each.
     fn result(self) -> Vec<Matched> {
-        let mut matched = self.here;
         let mut others: HashMap<Option<String>, Vec<Account>> = HashMap::new();
-        for mut account in self.there {
-            let handle = account.handle.take();
+        for account in self.others {
+            let handle = account.handle.clone();
             others.entry(handle).or_default().push(account);
         }
-        for (handle, accounts) in &mut others {
-            let same = of_handle(&mut matched, handle.as_deref());
-            // Who was found is one of several.
-            accounts.extend(same.first_mut().and_then(|user| {
-                Some(Account {
-                    handle: None,
-                    username: user.username.take()?,
-                    sub: user.after.take(),
-                })
-            }));
-            // What there is to say of these is said of the pool's.
-            for user in same {
-                user.outcome = Outcome::Ambiguous;
-            }
-        }
-        matched.retain_mut(|user| {
-            user.username = None;
-            user.outcome != Outcome::Ambiguous
+        let alone = self.here.into_iter().filter_map(|user| {
+            let Some(accounts) = others
+                .get_mut(&user.handle)
+                .filter(|_| user.handle.is_some())
+            else {
+                return Some(user.matched());
+            };
+            // What there is to say of this one is said of the pool's, of which the
+            // one that was found is another.
+            let found = user.there.filter(|one| !accounts.contains(one));
+            accounts.extend(found);
+            None
         });
+        let mut matched: Vec<Matched> = alone.collect();
         for (handle, accounts) in others {
             let outcome = match &accounts[..] {
                 _ if handle.is_none() => Outcome::NoHandleThere,
@@ -214,8 +226,11 @@ impl Matching {
                 [_] => Outcome::NoSuchHandleHere,
                 _ => Outcome::Ambiguous,
             };
-            let of_account = |account| Matched::of_account(account, handle.clone(), outcome);
-            matched.extend(accounts.into_iter().map(of_account));
+            matched.extend(
+                accounts
+                    .into_iter()
+                    .map(|one| Matched::of_account(one, outcome)),
+            );
         }
         matched.sort_by(|a, b| a.place().cmp(&b.place()));
         matched
@@ -223,13 +238,12 @@ impl Matching {
 }
 
 /// The users of a handle, in a list that is sorted by it.
-fn of_handle<'a>(users: &'a mut [Matched], handle: Option<&str>) -> &'a mut [Matched] {
-    let Some(handle) = handle else {
+fn of_handle<'a>(users: &'a mut [Here], handle: Option<&str>) -> &'a mut [Here] {
+    if handle.is_none() {
         return &mut [];
-    };
-    let before = |user: &Matched| user.handle.as_deref().is_some_and(|one| one < handle);
-    let from = users.partition_point(before);
-    let same = |user: &&Matched| user.handle.as_deref() == Some(handle);
+    }
+    let from = users.partition_point(|user| user.handle.as_deref() < handle);
+    let same = |user: &&Here| user.handle.as_deref() == handle;
     let count = users[from..].iter().take_while(same).count();
     &mut users[from..from + count]
 }
@@ -268,14 +282,8 @@ fn set(client: &mut Client, database: &Database, matched: &[Matched]) -> Result<
 mod tests {
     use super::*;
 
-    fn user(handle: Option<&str>, id: &str) -> Matched {
-        Matched {
-            handle: handle.map(str::to_owned),
-            outcome: Outcome::NoSuchHandleThere,
-            before: Some(id.to_owned()),
-            after: None,
-            username: None,
-        }
+    fn user(handle: Option<&str>, id: &str) -> Here {
+        Here::alone(handle.map(str::to_owned), Some(id.to_owned()))
     }
 
     fn account(handle: Option<&str>, sub: Option<&str>, username: &str) -> Account {

@@ -178,7 +178,7 @@ async fn what_is_not_of_a_table_is_told_too() {
         create function app.f() returns trigger language plpgsql as
           'begin return new; end';
         create table t (a int); create trigger g after insert on t execute function app.f();";
-    let loaded = database.load_schema(script(&file), false).await.unwrap();
+    let loaded = database.load_schema(script(file), false).await.unwrap();
     let all = [
         "function app.f()",
         "schema app",
