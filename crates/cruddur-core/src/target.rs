@@ -193,6 +193,8 @@ impl Inputs {
             let is_stacks = match name.as_str() {
                 "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => value == DUMMY_KEY,
                 "AWS_REGION" | "AWS_DEFAULT_REGION" => value == DEFAULT_REGION,
+                // Nothing reads these in production.
+                "AWS_COGNITO_USER_POOL_CLIENT_ID" | "CONNECTION_URL" => false,
                 _ => local.is_some_and(|local| local.get(name) == Some(value)),
             };
             let leads_elsewhere = name.starts_with("AWS_ENDPOINT_URL") || name == "PGSSLMODE";

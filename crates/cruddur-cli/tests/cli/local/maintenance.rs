@@ -59,6 +59,20 @@ fn a_shell_with_the_stacks_variables_is_told_when_they_are_old() {
     eval(&mut folder);
     let same = folder.run(&["setup", "--local"]).exits(0);
     assert!(!same.stderr.contains("warning"), "{same}");
+    let production = folder.run(&["target", "--prod", "-o", "json"]).exits(0);
+    for ignored in [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_COGNITO_USER_POOL_ID",
+        "AWS_REGION",
+        "PGPASSWORD",
+    ] {
+        assert!(production.stderr.contains(ignored), "{production}");
+    }
+    let pool = folder
+        .environment
+        .variable("AWS_COGNITO_USER_POOL_ID")
+        .unwrap();
+    assert!(!production.stdout.contains(&pool), "{production}");
     let save = folder.run(&["local", "snapshot", "save", "old"]).exits(0);
     assert!(!told(&save), "{save}");
     let reset = folder.run(&["local", "reset", "--yes"]).exits(0);
