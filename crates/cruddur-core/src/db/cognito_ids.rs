@@ -251,22 +251,21 @@ fn of_handle<'a>(users: &'a mut [Here], handle: Option<&str>) -> &'a mut [Here] 
 fn set(client: &mut Client, database: &Database, matched: &[Matched]) -> Result<(), Problem> {
     let changed = || matched.iter().filter(|m| m.outcome == Outcome::Changed);
     let handles: Vec<&Option<String>> = changed().map(|m| &m.handle).collect();
-    let before: Vec<&Option<String>> = changed().map(|m| &m.before).collect();
     let after: Vec<&Option<String>> = changed().map(|m| &m.after).collect();
+    let before: Vec<&Option<String>> = changed().map(|m| &m.before).collect();
     if handles.is_empty() {
         return Ok(());
     }
-    let pairs: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&handles, Type::TEXT_ARRAY), (&after, Type::TEXT_ARRAY)];
-    let [a, b] = pairs.clone();
+    let columns: [&(dyn ToSql + Sync); 3] = [&handles, &after, &before];
+    let columns = columns.map(|column| (column, Type::TEXT_ARRAY));
     let statement = include_str!("../../../../sql/users/set_cognito_user_ids.sql");
-    let written = client.execute_typed(statement, &[a, b, (&before, Type::TEXT_ARRAY)])?;
+    let written = client.execute_typed(statement, &columns)?;
     if written >= handles.len() as u64 {
         return Ok(());
     }
     // Fewer may also be a second try after a first whose answer was lost.
     let query = include_str!("../../../../sql/users/other_cognito_user_ids.sql");
-    let left = client.query_typed(query, &pairs)?;
+    let left = client.query_typed(query, &columns[..2])?;
     let not_done: Vec<String> = left.iter().map(|row| row.get("handle")).collect();
     if not_done.is_empty() {
         return Ok(());
