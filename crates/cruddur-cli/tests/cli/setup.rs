@@ -229,10 +229,10 @@ fn setup_tells_of_an_item_that_it_deletes() {
     environment.write("twice.jsonl", twice.to_string());
     environment.run(&["ddb", "import", "twice.jsonl"]).exits(0);
     let dry = environment.run(&["setup", "--dry-run"]).exits(0);
-    let told = "would write 0 items, would delete 1 item that stood twice";
+    let told = "would write 0 items, would delete 1 old item";
     assert!(dry.stdout.contains(told), "{dry}");
     let setup = environment.run(&["setup"]).exits(0);
-    let told = "wrote 0 items, deleted 1 item that stood twice";
+    let told = "wrote 0 items, deleted 1 old item";
     assert!(setup.stderr.contains(told), "{setup}");
     assert!(before == environment.items());
 }

@@ -263,8 +263,8 @@ async fn set_up_conversations(
                 let mut result = format!("{between}: {wrote} {}", counted(seeded.written, "item"));
                 if seeded.deleted > 0 {
                     let deleted = steps.said("deleted", "would delete");
-                    let extra = counted(seeded.deleted, "item");
-                    result += &format!(", {deleted} {extra} that stood twice");
+                    let old = counted(seeded.deleted, "old item");
+                    result += &format!(", {deleted} {old}");
                 }
                 result
             }
