@@ -15,7 +15,7 @@ use cruddur_core::target::{BY_DEFAULT, Choice, Inputs, LocalStack, PasswordFile,
 use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
-use crate::commands::local::env;
+use crate::stack_variables;
 use crate::ui::Ui;
 
 /// What every command is given.
@@ -90,7 +90,7 @@ impl Context {
     pub fn tell_of_stack_that_is_down(&self, services: &[Service]) {
         let instead: Vec<String> = services
             .iter()
-            .filter_map(|one| self.default(*one))
+            .filter_map(|one| self.unnamed(*one))
             .collect();
         if !instead.is_empty()
             && let Some(dir) = StackDir::find(&self.folder)
@@ -104,7 +104,7 @@ impl Context {
     }
 
     /// Where a service is that nobody has named.
-    fn default(&self, service: Service) -> Option<String> {
+    fn unnamed(&self, service: Service) -> Option<String> {
         let endpoint = match service {
             Service::Postgres => {
                 let choice = self.target.postgres.as_ref().ok()?;
@@ -220,7 +220,7 @@ fn local_stack(folder: &Path, ui: &Ui) -> Option<LocalStack> {
             dynamodb: state.dynamodb.url.clone(),
             postgres: state.connection_url(),
             cognito: state.cognito.url.clone(),
-            variables: env::variables(&state)
+            variables: stack_variables::variables(&state)
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),

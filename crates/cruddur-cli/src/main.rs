@@ -13,6 +13,7 @@ mod context;
 mod error;
 mod input;
 mod own_file;
+mod stack_variables;
 mod times;
 mod ui;
 

@@ -5,7 +5,7 @@ mod completions;
 mod db;
 mod ddb;
 mod doctor;
-pub mod local;
+mod local;
 mod setup;
 mod target;
 mod wait;

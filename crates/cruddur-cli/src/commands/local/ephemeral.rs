@@ -17,13 +17,13 @@ use cruddur_core::Error;
 use cruddur_local::{Companion, Stack, StackDir, TemporaryFolder};
 use tokio::signal::unix::SignalKind;
 
-use super::env::variables;
 use super::exec::ExecArgs;
 use super::stream::keep_up;
 use super::up;
 use crate::app::{Interruption, Listener};
 use crate::commands::setup;
 use crate::context::Context;
+use crate::stack_variables::variables;
 
 pub async fn exec(context: &Context, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     // Before anything that a signal would leave behind.

@@ -6,10 +6,10 @@ use std::process::{Command, ExitCode};
 use clap::Args;
 use cruddur_local::State;
 
-use super::env::variables;
 use super::{ephemeral, running, stack_dir};
 use crate::commands::stay_there;
 use crate::context::Context;
+use crate::stack_variables::variables;
 
 #[derive(Debug, Args)]
 pub struct ExecArgs {

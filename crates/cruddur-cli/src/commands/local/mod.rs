@@ -1,7 +1,7 @@
 //! `cruddur local`: DynamoDB, PostgreSQL and Cognito without containers.
 
 mod down;
-pub mod env;
+mod env;
 mod ephemeral;
 mod exec;
 mod logs;

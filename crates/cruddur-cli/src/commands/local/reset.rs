@@ -4,7 +4,6 @@ use clap::Args;
 use cruddur_core::Error;
 use cruddur_local::{StackDir, State, Status};
 
-use super::env::variables;
 use super::restart::{STOP_TIMEOUT, around, known, to_the_end, turn};
 use super::up::{self, Manner};
 use super::{Done, stack_dir};
@@ -12,6 +11,7 @@ use crate::app::Interruption;
 use crate::args::DryRun;
 use crate::commands::setup;
 use crate::context::Context;
+use crate::stack_variables::variables;
 
 #[derive(Debug, Args)]
 pub struct ResetArgs {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use cruddur_local::{Down, Error, StackDir, State, Status, Turn};
 
-use super::env::variables;
 use super::up::{self, Manner};
 use crate::app::Interruption;
 use crate::context::Context;
+use crate::stack_variables::variables;
 
 /// How long a stack may take to end before it is killed.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(15);

@@ -12,13 +12,13 @@ use cruddur_local::{
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::env::variables;
 use super::logs::{Log, PAUSE};
 use super::stack_dir;
 use super::stream::keep_up;
 use crate::app::Interruption;
 use crate::context::Context;
 use crate::error::FAILED;
+use crate::stack_variables::variables;
 
 /// How long a start may take. A first one makes a PostgreSQL cluster, which
 /// takes long on a slow disk.

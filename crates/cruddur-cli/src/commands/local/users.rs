@@ -11,10 +11,10 @@ use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::Matched;
 use serde::Serialize;
 
-use super::env::variables;
 use super::{running, stack_dir};
 use crate::args::DryRun;
 use crate::context::Context;
+use crate::stack_variables::variables;
 use crate::ui::printable;
 
 #[derive(Debug, Subcommand)]

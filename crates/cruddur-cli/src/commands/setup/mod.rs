@@ -12,12 +12,12 @@ use cruddur_local::{StackDir, State, Status};
 use serde::Serialize;
 
 use self::steps::{Step, Steps, create_missing};
-use super::local::env::variables;
 use super::local::up::{self, Manner};
 use super::wait::{self, Patience};
 use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
+use crate::stack_variables::variables;
 use crate::times::local_time;
 use crate::ui::{Out, printable, write_table};
 
