@@ -129,14 +129,10 @@ impl Ui {
     pub fn show<T: Serialize>(
         &self,
         value: &T,
-        human: impl FnOnce(&mut Out) -> io::Result<()>,
+        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut out = self.out();
-        match self.output {
-            Output::Table => human(&mut out)?,
-            Output::Json => json(&mut out, value, true)?,
-            Output::Jsonl => json(&mut out, value, false)?,
-        }
+        self.write(&mut out, value, human)?;
         out.flush()
     }
 
@@ -144,16 +140,40 @@ impl Ui {
     pub fn list<T: Serialize>(
         &self,
         values: &[T],
-        human: impl FnOnce(&mut Out) -> io::Result<()>,
+        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut out = self.out();
+        self.write_list(&mut out, values, human)?;
+        out.flush()
+    }
+
+    /// Writes a list as [`Self::list`] prints it, for who may not print it yet.
+    pub fn write_list<T: Serialize>(
+        &self,
+        mut out: impl Write,
+        values: &[T],
+        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         if self.output != Output::Jsonl {
-            return self.show(&values, human);
+            return self.write(out, &values, human);
         }
-        let mut out = self.out();
         for value in values {
             json(&mut out, value, false)?;
         }
-        out.flush()
+        Ok(())
+    }
+
+    fn write<T: Serialize>(
+        &self,
+        mut out: impl Write,
+        value: &T,
+        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.output {
+            Output::Table => human(&mut out),
+            Output::Json => json(out, value, true),
+            Output::Jsonl => json(out, value, false),
+        }
     }
 
     /// Prints a list that comes with figures about it: as one JSON object, its
@@ -162,7 +182,7 @@ impl Ui {
         &self,
         value: &T,
         items: &[I],
-        human: impl FnOnce(&mut Out) -> io::Result<()>,
+        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         match self.output {
             Output::Jsonl => self.list(items, human),
@@ -246,7 +266,7 @@ pub async fn unread() {
 }
 
 /// Writes a table without the spaces that pad its right edge.
-pub fn write_table(out: &mut Out, table: &Table) -> io::Result<()> {
+pub fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     for line in table.lines() {
         // The first column's padding would indent the whole table.
         writeln!(
@@ -281,11 +301,11 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{number} {noun}{s}")
 }
 
-fn json<T: Serialize>(out: &mut Out, value: &T, pretty: bool) -> io::Result<()> {
+fn json<T: Serialize>(mut out: impl Write, value: &T, pretty: bool) -> io::Result<()> {
     let result = if pretty {
-        serde_json::to_writer_pretty(&mut *out, value)
+        serde_json::to_writer_pretty(&mut out, value)
     } else {
-        serde_json::to_writer(&mut *out, value)
+        serde_json::to_writer(&mut out, value)
     };
     result.map_err(io::Error::from)?;
     writeln!(out)

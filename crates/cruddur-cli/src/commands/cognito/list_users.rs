@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 
 use clap::Args;
 use cruddur_core::cognito::{Pool, PoolUser};

@@ -1,5 +1,3 @@
-use std::io::Write as _;
-
 use clap::Args;
 use cruddur_core::db::Database;
 use serde::Serialize;

@@ -1,6 +1,5 @@
 //! What `schema-load` and `seed` have in common: a file, and what it did.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;

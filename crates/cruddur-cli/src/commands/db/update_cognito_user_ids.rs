@@ -1,4 +1,5 @@
 use std::io::Write as _;
+use std::mem;
 use std::sync::Arc;
 
 use clap::Args;
@@ -29,18 +30,28 @@ pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> an
         .await?;
     let matched = Arc::new(matched);
     let dry_run = args.dry.dry_run;
-    if !dry_run {
-        confirm(context, &args.confirmation, &database, &matched).await?;
-        database.set_cognito_ids(&matched).await?;
-    }
-    show(context, &matched, dry_run)?;
+    let set = async {
+        if !dry_run {
+            confirm(context, &args.confirmation, &database, &matched).await?;
+            database.set_cognito_ids(&matched).await?;
+        }
+        anyhow::Ok(())
+    };
+    // What there is to print is made while the server writes.
+    let ((), result) = tokio::try_join!(set, async { result(context, &matched, dry_run) })?;
+    let mut out = context.ui.out();
+    out.write_all(&result)?;
+    out.flush()?;
     context.ui.status(format_args!(
         "{} and user pool {}: {}",
         place(&database),
         pool.id(),
         summary(&matched, dry_run)
     ));
-    check(&matched)
+    check(&matched)?;
+    // The process ends now, sooner than a hundred thousand entries are freed.
+    mem::forget(matched);
+    Ok(())
 }
 
 /// Real ids are written over in production only when that was confirmed.
@@ -65,8 +76,9 @@ async fn confirm(
     drop::confirm(context, confirmation, database).await
 }
 
-fn show(context: &Context, matched: &[Matched], dry_run: bool) -> anyhow::Result<()> {
-    context.ui.list(matched, |out| {
+fn result(context: &Context, matched: &[Matched], dry_run: bool) -> anyhow::Result<Vec<u8>> {
+    let mut result = Vec::new();
+    context.ui.write_list(&mut result, matched, |out| {
         let mut table = context
             .ui
             .table(&["handle", "result", "cognito id", "before"]);
@@ -88,10 +100,9 @@ fn show(context: &Context, matched: &[Matched], dry_run: bool) -> anyhow::Result
                 printable(before.unwrap_or("-")),
             ]);
         }
-        write_table(out, &table)?;
-        out.flush()
+        write_table(out, &table)
     })?;
-    Ok(())
+    Ok(result)
 }
 
 fn said(outcome: Outcome, dry_run: bool) -> &'static str {

@@ -1,5 +1,3 @@
-use std::io::Write as _;
-
 use clap::{Args, ValueEnum};
 use cruddur_core::Error;
 use cruddur_core::ddb::Table;

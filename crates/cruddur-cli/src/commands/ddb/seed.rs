@@ -1,4 +1,4 @@
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -16,7 +16,7 @@ use crate::bar::Bar;
 use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::input;
-use crate::ui::{Out, counted, printable};
+use crate::ui::{counted, printable};
 
 #[derive(Debug, Args)]
 pub struct SeedArgs {
@@ -152,7 +152,7 @@ async fn guard(
     args.confirmation.require(context, table.name()).await
 }
 
-fn tell(out: &mut Out, seeded: &Seeded, dry_run: bool) -> std::io::Result<()> {
+fn tell(out: &mut dyn Write, seeded: &Seeded, dry_run: bool) -> io::Result<()> {
     let would = if dry_run { "would be " } else { "" };
     let said = match seeded.state {
         SeedState::Created => format!("{would}seeded"),

@@ -14,7 +14,6 @@ pub mod up;
 mod users;
 
 use std::fmt::Display;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;

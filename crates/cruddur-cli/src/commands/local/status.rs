@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use crate::args::Output;
 use crate::context::Context;
 use crate::error::UNREACHABLE;
 use crate::times::FORMAT;
-use crate::ui::{Out, Ui, printable, write_table};
+use crate::ui::{Ui, printable, write_table};
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {}
@@ -86,7 +86,7 @@ fn report(dir: &StackDir, status: &Status, services: Vec<ServiceHealth>) -> Repo
     }
 }
 
-fn show(ui: &Ui, out: &mut Out, services: &[ServiceHealth]) -> io::Result<()> {
+fn show(ui: &Ui, out: &mut dyn Write, services: &[ServiceHealth]) -> io::Result<()> {
     let headings = [
         "service", "address", "health", "pid", "memory", "up", "version", "data",
     ];

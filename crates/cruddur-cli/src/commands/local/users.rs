@@ -1,6 +1,5 @@
 //! `cruddur local users`: people in the stack's pool and in its database.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 

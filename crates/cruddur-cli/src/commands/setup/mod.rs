@@ -1,6 +1,6 @@
 mod steps;
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use clap::Args;
 use cruddur_core::db::Database;
@@ -19,7 +19,7 @@ use crate::confirm::Confirmation;
 use crate::context::Context;
 use crate::stack_variables::variables;
 use crate::times::local_time;
-use crate::ui::{Out, printable, write_table};
+use crate::ui::{printable, write_table};
 
 /// Whose conversations the summary shows.
 const SHOWN_HANDLE: &str = "andrewbrown";
@@ -124,7 +124,7 @@ async fn summarize(
     })
 }
 
-fn show(context: &Context, out: &mut Out, summary: &Summary) -> io::Result<()> {
+fn show(context: &Context, out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     writeln!(out)?;
     writeln!(out, "DynamoDB    {}", summary.dynamodb)?;
     writeln!(out, "PostgreSQL  {}", printable(&summary.postgresql))?;

@@ -1,6 +1,5 @@
 //! What setting up makes sure of, step by step.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;

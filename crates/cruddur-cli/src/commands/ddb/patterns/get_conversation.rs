@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use clap::Args;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::parse_uuid;
@@ -24,7 +26,7 @@ pub async fn get_conversation(context: &Context, args: &GetConversationArgs) -> 
     let found = table
         .messages(args.message_group_uuid, args.window.window())
         .await?;
-    let shown = |out: &mut _| {
+    let shown = |out: &mut dyn Write| {
         let mut table = context.ui.table(&["from", args.time.heading(), "message"]);
         for row in &found.items {
             table.add_row([

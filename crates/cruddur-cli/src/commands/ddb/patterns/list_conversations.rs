@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use clap::Args;
 use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
@@ -35,7 +37,7 @@ pub async fn list_conversations(
     let found = table
         .conversations(&user_uuid, args.window.window())
         .await?;
-    let shown = |out: &mut _| {
+    let shown = |out: &mut dyn Write| {
         let headings = ["with", args.time.heading(), "last message", "message group"];
         let mut table = context.ui.table(&headings);
         for row in &found.items {

@@ -6,6 +6,7 @@ mod get_conversation;
 mod list_conversations;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -120,7 +121,7 @@ fn show_items(
                 .collect()
         })
         .collect();
-    let shown = |out: &mut _| {
+    let shown = |out: &mut dyn Write| {
         let mut shown = context.ui.table(&["attribute", "value"]);
         for row in &rows {
             for (name, value) in row {

@@ -75,7 +75,6 @@ impl Totals {
             false => ("moved", "were not"),
         };
         context.ui.show(self, |out| {
-            use std::io::Write as _;
             writeln!(
                 out,
                 "{}: {} {moved}, {} up to date, {} ignored, {} failed",
