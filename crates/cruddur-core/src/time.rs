@@ -32,8 +32,10 @@ pub(crate) fn from_seconds(seconds: f64) -> Option<DateTime<Utc>> {
     Some(time.round_subsecs(6))
 }
 
-/// Reads a time of any offset, as older items carry them. A leap second is the
-/// one after it, since Python's seconds end at 59.
+/// Reads a time of any offset, as older items carry them, to the microsecond: what
+/// is cut from a message's time could not stand in the keys of its group, which
+/// would be behind it for ever. A leap second is the one after it, since Python's
+/// seconds end at 59.
 ///
 /// `None` where the text is no time, and for one outside of the years 0001 to
 /// 9999, which a key cannot say and Python cannot read.
@@ -42,11 +44,7 @@ pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
         .or_else(|_| DateTime::<FixedOffset>::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
         .ok()?
         .to_utc();
-    let in_leap_second = time.timestamp_subsec_nanos() >= 1_000_000_000;
-    let time = match in_leap_second {
-        true => DateTime::from_timestamp_micros(time.timestamp_micros())?,
-        false => time,
-    };
+    let time = DateTime::from_timestamp_micros(time.timestamp_micros())?;
     (1..=9999).contains(&time.year()).then_some(time)
 }
 

@@ -3,6 +3,7 @@
 use cruddur_core::Error;
 use cruddur_core::ddb::item::{Item, message_pk};
 use cruddur_core::stream::{ChangeKind, StreamRecord, apply};
+use cruddur_core::time::to_key;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -34,6 +35,24 @@ async fn what_was_applied_or_is_older_changes_nothing() {
     for micros in [5, 5, 3, 0, -7] {
         let applied = apply(&table, &[inserted(group, &other, micros)]).await;
         assert!(applied.failures.is_empty());
+        assert_at(&table, &one, group, 5).await;
+        assert_at(&table, &other, group, 5).await;
+    }
+}
+
+#[tokio::test]
+async fn digits_below_a_microsecond_leave_no_group_behind() {
+    let table = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let group = group(&table, &one, &other, 0).await;
+    let mut message = inserted(group, &other, 5).change.unwrap().new_image.unwrap();
+    let sk = to_key(at(5)).replace("+00:00", "999+00:00");
+    message.insert("sk".into(), s(&sk));
+    for moved in [1, 0] {
+        let record = record(1, ChangeKind::Insert, Some(message.clone()));
+        let applied = apply(&table, &[record]).await;
+        assert!(applied.failures.is_empty(), "{:?}", applied.failures);
+        assert_eq!(applied.moved.len(), moved);
         assert_at(&table, &one, group, 5).await;
         assert_at(&table, &other, group, 5).await;
     }
