@@ -245,6 +245,7 @@ impl<P: FnMut(Progress)> Start<'_, P> {
             let folder = dir.data_path(Service::Postgres);
             let programs = postgres::find(search_path.as_deref(), &folder)?;
             postgres::stop_orphan(&folder)?;
+            postgres::forget_other(&folder)?;
             let cluster = Cluster::open(&dir, &programs, durable, given_up)?;
             Ok((programs, cluster))
         })

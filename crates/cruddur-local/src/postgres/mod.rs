@@ -9,7 +9,7 @@ mod server;
 pub(crate) use cluster::{Cluster, USER};
 pub use find::installed_postgres;
 pub(crate) use find::{Programs, find};
-pub(crate) use orphan::stop_orphan;
+pub(crate) use orphan::{forget_other, stop_orphan};
 pub(crate) use server::Server;
 
 /// The database the application uses.

@@ -4,11 +4,10 @@
 //! moment the server needs to end, a new start finds it still at the data.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::Error;
-use crate::Service;
+use crate::{Error, Service, files};
 
 /// Ends the server that still runs on this cluster, if there is one, and waits
 /// until it has.
@@ -35,12 +34,33 @@ pub(crate) fn stop_orphan(cluster: &Path) -> Result<(), Error> {
     })
 }
 
+/// Takes away the file that names a server of this cluster where another process
+/// has its id by now: PostgreSQL takes any of its own account for that server, and
+/// does not start. To be called by who holds the folder's lock.
+pub(crate) fn forget_other(cluster: &Path) -> Result<(), Error> {
+    let other = named(cluster).filter(|pid| !is_server_of(*pid, cluster));
+    // SAFETY: asks whether there is such a process, and sends nothing. Where there
+    // is none the file stays: by it the next server finds what is left of the last.
+    if other.is_some_and(|pid| unsafe { libc::kill(pid, 0) } == 0) {
+        files::remove(&pid_file(cluster))?;
+    }
+    Ok(())
+}
+
 /// The server on this cluster, by the file it keeps there and by a look at the
 /// process, since the file stays when a server is killed and ids are reused.
 fn running(cluster: &Path) -> Option<libc::pid_t> {
-    let text = fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
+    named(cluster).filter(|pid| is_server_of(*pid, cluster))
+}
+
+fn named(cluster: &Path) -> Option<libc::pid_t> {
+    let text = fs::read_to_string(pid_file(cluster)).ok()?;
     let pid: libc::pid_t = text.lines().next()?.trim().parse().ok()?;
-    is_server_of(pid, cluster).then_some(pid)
+    (pid > 0).then_some(pid)
+}
+
+fn pid_file(cluster: &Path) -> PathBuf {
+    cluster.join("postmaster.pid")
 }
 
 /// A server's current folder is its cluster. A process that has ended but was

@@ -3,7 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{alive, cognito, dynamodb, kill, options, sql, sql_at, up};
@@ -224,6 +226,32 @@ async fn a_killed_server_is_noticed_and_loses_nothing() {
     let stack = up(folder.path()).await;
     assert_eq!(sql(&stack, "select word from kept").await, ["kept"]);
     stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_with_the_id_of_a_server_that_is_gone_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = up(folder.path()).await;
+    let pid_file = stack.dir().path().join("postgres/postmaster.pid");
+    let text = fs::read_to_string(&pid_file).unwrap();
+    stack.stop().await.unwrap();
+    // PostgreSQL takes any living process of its own account for a server.
+    let account = fs::metadata(pid_file.parent().unwrap()).unwrap();
+    let mut other = Command::new("sleep")
+        .arg("60")
+        .current_dir("/")
+        .uid(account.uid())
+        .gid(account.gid())
+        .spawn()
+        .unwrap();
+    let (_, rest) = text.split_once('\n').unwrap();
+    fs::write(&pid_file, format!("{}\n{rest}", other.id())).unwrap();
+    let started = start(StackDir::at(folder.path()), options(), |_| {}).await;
+    let lives = other.try_wait().unwrap().is_none();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    started.unwrap().stop().await.unwrap();
+    assert!(lives);
 }
 
 #[tokio::test]
