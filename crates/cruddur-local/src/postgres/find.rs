@@ -24,8 +24,11 @@ impl Programs {
         self.folder.join("postgres")
     }
 
+    /// What a cluster notes as the version that made it: 15 of `15.18`, 18 of
+    /// `18beta1`.
     pub(crate) fn major(&self) -> &str {
-        self.version.split('.').next().unwrap_or_default()
+        let other = |c: char| !c.is_ascii_digit();
+        self.version.split(other).next().unwrap_or_default()
     }
 }
 
@@ -188,10 +191,11 @@ mod tests {
     fn reads_the_version_of_a_distribution() {
         let debian = "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)";
         assert_eq!(version_in(debian).unwrap(), "15.18");
-        assert_eq!(
-            version_in("postgres (PostgreSQL) 18beta1").unwrap(),
-            "18beta1"
-        );
+        let beta = Programs {
+            folder: PathBuf::new(),
+            version: version_in("postgres (PostgreSQL) 18beta1").unwrap(),
+        };
+        assert_eq!((&*beta.version, beta.major()), ("18beta1", "18"));
         assert!(version_in("busybox").is_none());
     }
 
