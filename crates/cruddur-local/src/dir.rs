@@ -73,10 +73,8 @@ impl StackDir {
     /// everybody who works below to servers of theirs. Elsewhere the owner of
     /// the folder answers for what is in it.
     fn may_be_trusted(&self) -> bool {
-        const ANYBODY_MAY_MAKE_FILES: u32 = 0o1002;
-        let shared = |seen: std::fs::Metadata| {
-            seen.mode() & ANYBODY_MAY_MAKE_FILES == ANYBODY_MAY_MAKE_FILES
-        };
+        const ANYBODY_MAY_MAKE_FILES: u32 = 0o002;
+        let shared = |seen: std::fs::Metadata| seen.mode() & ANYBODY_MAY_MAKE_FILES != 0;
         // SAFETY: geteuid only reads, and cannot fail.
         let own = |seen: std::fs::Metadata| [0, unsafe { libc::geteuid() }].contains(&seen.uid());
         !self.folder().metadata().is_ok_and(shared) || self.path.symlink_metadata().is_ok_and(own)
@@ -247,16 +245,22 @@ mod tests {
             let mode = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(shared.path(), mode).unwrap();
         };
-        mode(0o1777);
-        assert!(found());
+        let shared_modes = [0o1777, 0o777];
+        for shared_mode in shared_modes {
+            mode(shared_mode);
+            assert!(found());
+        }
         // Nobody but root can give it away.
         if std::os::unix::fs::chown(dir.path(), Some(65_533), None).is_ok() {
-            assert!(!found());
-            assert!(matches!(
-                StackDir::of(shared.path()),
-                Err(Error::SomebodyElses { folder }) if folder == dir.path()
-            ));
-            assert_eq!(StackDir::of(&below).unwrap().folder(), below);
+            for shared_mode in shared_modes {
+                mode(shared_mode);
+                assert!(!found());
+                assert!(matches!(
+                    StackDir::of(shared.path()),
+                    Err(Error::SomebodyElses { folder }) if folder == dir.path()
+                ));
+                assert_eq!(StackDir::of(&below).unwrap().folder(), below);
+            }
             mode(0o755);
             assert!(found());
             assert!(StackDir::of(shared.path()).is_ok());
