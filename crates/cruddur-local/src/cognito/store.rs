@@ -26,7 +26,7 @@ pub(crate) struct Store {
     /// How many requests have changed something.
     changes: AtomicU64,
     /// How many of them are on the disk. Held while the copy is written.
-    saved: Mutex<u64>,
+    saved: Arc<Mutex<u64>>,
     /// The users in the order they are listed, and the number of changes when
     /// they were put in it: a long list is read page after page.
     listed: Mutex<Option<(u64, Arc<Pools>)>>,
@@ -65,7 +65,7 @@ impl Store {
             engine,
             path,
             changes: AtomicU64::new(0),
-            saved: Mutex::new(0),
+            saved: Arc::default(),
             listed: Mutex::new(None),
         };
         Ok((store, ids))
@@ -84,20 +84,25 @@ impl Store {
             return Ok(response);
         }
         let mine = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut saved = self.saved.lock().await;
+        let mut saved = Arc::clone(&self.saved).lock_owned().await;
         if *saved < mine {
             // Counted before the snapshot, which therefore holds all of them.
             let all = self.changes.load(Ordering::SeqCst);
             let view = self.engine.snapshot(default_account_id(), REGION).await;
             let path = self.path.clone();
-            // A disk may take its time; other requests go on meanwhile.
-            let written = tokio::task::spawn_blocking(move || save(path, &view)).await;
-            written.unwrap_or_else(|cause| {
+            // A disk may take its time; other requests go on meanwhile. One whose
+            // client hangs up ends here, but not what it has begun to write: that
+            // keeps its turn, or it would come after what the next one writes.
+            let written = tokio::task::spawn_blocking(move || {
+                save(path, &view)?;
+                *saved = all;
+                Ok(())
+            });
+            written.await.unwrap_or_else(|cause| {
                 Err(Error::file("write", &self.path)(std::io::Error::other(
                     cause,
                 )))
             })?;
-            *saved = all;
         }
         Ok(response)
     }
