@@ -1,7 +1,9 @@
 //! Keeps what requests consume to so many capacity units a second.
 //!
 //! What a request costs is known from its answer. So each is charged what the
-//! last one cost, and the difference is settled when its own answer is there.
+//! last one cost, and the difference is settled when its own answer is there. Before
+//! the first answer a request is charged a whole second, so that not as many are sent
+//! at once as may be under way.
 
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ impl Pace {
             units_per_second,
             begun: now,
             paid: 0.0,
-            likely: 0.0,
+            likely: units_per_second,
         }
     }
 
@@ -87,6 +89,16 @@ mod tests {
         let mixed = (0..300).map(|n| if n % 3 == 0 { 40.0 } else { 1.0 });
         let ratio = 4200.0 / spent(50.0, mixed) / 50.0;
         assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
+    }
+
+    #[test]
+    fn the_first_request_is_answered_before_the_second_is_sent() {
+        let now = Instant::now();
+        let mut pace = Pace::new(5.0, now);
+        let charged = pace.charge(now);
+        assert!(pace.next() > now + Duration::from_millis(899));
+        pace.settle(charged, 0.5);
+        assert!(pace.next() <= now + Duration::from_millis(101));
     }
 
     #[test]
