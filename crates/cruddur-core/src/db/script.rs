@@ -33,12 +33,15 @@ pub struct Loaded {
     pub created: Vec<String>,
     /// Those that are not there any more.
     pub dropped: Vec<String>,
+    /// Whether it may have done what none of these tells, as TRUNCATE does.
+    #[serde(skip)]
+    pub more: bool,
 }
 
 impl Loaded {
-    /// Whether no row was written, and nothing of the above has come or gone.
+    /// Whether it certainly changed nothing.
     pub fn is_unchanged(&self) -> bool {
-        self.rows == 0 && self.created.is_empty() && self.dropped.is_empty()
+        self.rows == 0 && self.created.is_empty() && self.dropped.is_empty() && !self.more
     }
 }
 
@@ -65,6 +68,11 @@ impl Script {
             file: file.into(),
             sql: sql.into(),
         }
+    }
+
+    /// Then what it does is known, its blocks of code included.
+    fn is_compiled_in(&self) -> bool {
+        matches!(self.sql, Cow::Borrowed(_))
     }
 
     fn error(&self, line: u64, message: impl Into<String>) -> Error {
@@ -203,12 +211,14 @@ impl Database {
                 rows: 0,
                 created: Vec::new(),
                 dropped: Vec::new(),
+                more: false,
             };
             for statement in script.statements()? {
                 let rows = run(&mut transaction, &statement)
                     .map_err(|error| explain(&database, &script, &statement, error, has_tables))?;
                 loaded.statements += 1;
                 loaded.rows += rows;
+                loaded.more |= !script.is_compiled_in() && !is_told(&statement);
             }
             let after = objects(&mut transaction)?;
             loaded.created = without_parts_of_tables(after.difference(&before));
@@ -267,6 +277,20 @@ fn without_parts_of_tables<'a>(names: impl Iterator<Item = &'a String>) -> Vec<S
         .filter(|name| !is_part(name))
         .map(ToString::to_string)
         .collect()
+}
+
+/// Whether what a statement does shows in the rows it wrote and in the names that
+/// came and went, and nowhere else.
+fn is_told(statement: &Statement) -> bool {
+    let words = statement.words.iter().map(String::as_str);
+    match words.collect::<Vec<_>>()[..] {
+        ["CREATE", "OR", ..] => false,
+        [first, ..] => [
+            "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "SELECT", "VALUES", "SET",
+        ]
+        .contains(&first),
+        [] => true,
+    }
 }
 
 /// Runs a statement and says how many rows it wrote.

@@ -193,6 +193,37 @@ async fn what_is_not_of_a_table_is_told_too() {
 }
 
 #[tokio::test]
+async fn nothing_new_is_said_only_of_what_is_known_to_change_nothing() {
+    let database = empty().await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    database.load_seed(Script::seed(), false).await.unwrap();
+    for (statement, unchanged) in [
+        ("truncate activities", false),
+        ("alter table users alter email drop not null", false),
+        (
+            "with gone as (delete from activities returning *) select * from gone",
+            false,
+        ),
+        ("do $$ begin delete from activities; end $$", false),
+        (
+            "create or replace function f() returns int language sql as 'select 1'",
+            false,
+        ),
+        ("create table if not exists users ()", true),
+        (
+            "insert into users select * from users on conflict do nothing",
+            true,
+        ),
+        ("delete from users where handle = 'nobody'", true),
+        ("set lock_timeout = '1s'; select 1", true),
+    ] {
+        let script = Script::new("x.sql", statement.to_owned());
+        let loaded = database.load_seed(script, true).await.unwrap();
+        assert_eq!(loaded.is_unchanged(), unchanged, "{statement}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_there_is_left_unlocked() {
     let database = empty().await;
     database.load_schema(Script::schema(), false).await.unwrap();

@@ -45,7 +45,11 @@ async fn digits_below_a_microsecond_leave_no_group_behind() {
     let table = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));
     let group = group(&table, &one, &other, 0).await;
-    let mut message = inserted(group, &other, 5).change.unwrap().new_image.unwrap();
+    let mut message = inserted(group, &other, 5)
+        .change
+        .unwrap()
+        .new_image
+        .unwrap();
     let sk = to_key(at(5)).replace("+00:00", "999+00:00");
     message.insert("sk".into(), s(&sk));
     for moved in [1, 0] {
