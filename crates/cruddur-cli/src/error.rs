@@ -88,9 +88,10 @@ pub fn status(error: &Error) -> u8 {
     match error {
         Error::Usage(_) | Error::NotConfigured { .. } => USAGE,
         Error::Refused(_) => REFUSED,
-        Error::Unreachable { .. } | Error::WrongServer { .. } | Error::Credentials { .. } => {
-            UNREACHABLE
-        }
+        Error::Unreachable { .. }
+        | Error::Tls { .. }
+        | Error::WrongServer { .. }
+        | Error::Credentials { .. } => UNREACHABLE,
         Error::TableNotFound { .. }
         | Error::DatabaseNotFound { .. }
         | Error::UserNotFound { .. }
@@ -129,6 +130,11 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
             "have it allowed for these credentials, or use those of someone who may".to_owned()
         }
         Error::Unreachable { service, .. } => unreachable(*service, production),
+        Error::Tls { .. } => {
+            "sslrootcert in the URL names a file of authorities to trust, or `rds` for those of \
+             Amazon RDS; sslmode says what is asked of the server"
+                .to_owned()
+        }
         Error::WrongServer { .. } => {
             format!(
                 "another program may listen there; `cruddur target{flags}` shows where the address \

@@ -60,6 +60,17 @@ pub enum Error {
         /// What the network said.
         cause: String,
     },
+    /// The server answers, but cannot be talked to over TLS in the way that was asked
+    /// for: its certificate is not trusted, say. Waiting does not mend it.
+    #[error("cannot reach {service} at {at}: {cause}")]
+    Tls {
+        /// What was to be reached.
+        service: Service,
+        /// Its address.
+        at: String,
+        /// What it lacks.
+        cause: String,
+    },
     /// Something answers at the address, but it is another kind of server.
     #[error("the server at {at} is not {service}: {cause}")]
     WrongServer {

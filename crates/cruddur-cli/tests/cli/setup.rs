@@ -335,3 +335,14 @@ fn somebody_waits_for_ever() {
         .run(&["wait", "--timeout", &longest, "ddb", "db"])
         .exits(0);
 }
+
+#[test]
+fn what_waiting_does_not_mend_is_not_waited_for() {
+    let mut environment = TestEnvironment::new();
+    let url = format!("{}?sslmode=require", environment.variables[0].1);
+    environment.set("CONNECTION_URL", &url);
+    let run = environment.run(&["wait", "--timeout", "60", "db"]).exits(4);
+    assert!(run.stderr.contains("offers no TLS"), "{run}");
+    assert!(run.stderr.contains("hint: sslrootcert"), "{run}");
+    assert!(!run.stderr.contains("waiting for"), "{run}");
+}

@@ -248,7 +248,14 @@ impl Database {
             _ if cause.contains("password missing") => {
                 self.credentials("it asks for a password, and the URL has none".to_owned())
             }
-            _ => self.unreachable(plain(&cause)),
+            _ => match about_tls(&cause) {
+                Some(cause) => Error::Tls {
+                    service: Service::Postgres,
+                    at: self.at(),
+                    cause,
+                },
+                None => self.unreachable(cause),
+            },
         }
     }
 
@@ -308,7 +315,7 @@ fn root_cause(error: &postgres::Error) -> String {
 }
 
 /// The words of the TLS library for what people meet, in plainer ones.
-fn plain(cause: &str) -> String {
+fn about_tls(cause: &str) -> Option<String> {
     let about = |words: &str| cause.contains(words);
     let said = if about("NotValidForName") || about("not valid for name") {
         "the server's certificate is for another name"
@@ -319,7 +326,7 @@ fn plain(cause: &str) -> String {
     } else if about("server does not support TLS") {
         "the server offers no TLS, and sslmode asks for it"
     } else {
-        return cause.to_owned();
+        return None;
     };
-    format!("{said} ({cause})")
+    Some(format!("{said} ({cause})"))
 }

@@ -67,7 +67,7 @@ impl FromStr for SslMode {
             "verify-full" => SslMode::VerifyFull,
             _ => {
                 return Err(format!(
-                    "its sslmode {text:?} is none of disable, prefer, require, verify-ca and verify-full"
+                    "its sslmode {text:?} is none of disable, allow, prefer, require, verify-ca and verify-full"
                 ));
             }
         })
