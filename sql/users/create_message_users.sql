@@ -3,7 +3,7 @@
 -- $3, $4: the receiver's handle, or Cognito id
 select
   wanted.kind,
-  users.uuid,
+  users.uuid::uuid as uuid,
   coalesce(users.display_name, '')::text as display_name,
   coalesce(users.handle, '')::text as handle
 from (

@@ -72,7 +72,7 @@ impl Database {
                 Some(handle) if rows.is_empty() => {
                     Err(not_found(client, &database, &handle)?.into())
                 }
-                _ => Ok(rows.iter().map(user).collect()),
+                _ => rows.iter().map(user).collect(),
             }
         })
         .await
@@ -91,7 +91,7 @@ impl Database {
             let query = include_str!("../../../../sql/users/short.sql");
             match &client.query_typed(query, &[text(&handle)])?[..] {
                 [] => Err(not_found(client, &database, &handle)?.into()),
-                [row] => Ok(person(row)),
+                [row] => person(row),
                 _ => Err(many_have(&database, &Who::Handle(handle)).into()),
             }
         })
@@ -110,7 +110,8 @@ impl Database {
         self.with(move |client| {
             let query = include_str!("../../../../sql/users/by_handles.sql");
             let rows = client.query_typed(query, &[(&handles, Type::TEXT_ARRAY)])?;
-            let found: Vec<Person> = rows.iter().map(person).collect();
+            let found: Result<Vec<Person>, _> = rows.iter().map(person).collect();
+            let found = found?;
             let mut people = Vec::with_capacity(handles.len());
             for handle in &handles {
                 let mut same = found.iter().filter(|person| person.handle == *handle);
@@ -153,7 +154,7 @@ impl Database {
             let mut one = |kind: &str, who: &Who| -> Result<Person, Problem> {
                 let mut found = rows.iter().filter(|row| row.get::<_, &str>("kind") == kind);
                 match (found.next(), found.next(), who) {
-                    (Some(row), None, _) => Ok(person(row)),
+                    (Some(row), None, _) => person(row),
                     (Some(_), Some(_), who) => Err(many_have(&database, who).into()),
                     (None, _, Who::CognitoId(id)) => Err(no_such_id(&database, id).into()),
                     (None, _, Who::Handle(handle)) => {
@@ -175,9 +176,9 @@ fn checked(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn user(row: &Row) -> User {
-    User {
-        uuid: row.get("uuid"),
+fn user(row: &Row) -> Result<User, Problem> {
+    Ok(User {
+        uuid: uuid(row)?,
         handle: row.get("handle"),
         display_name: row.get("display_name"),
         email: row.get("email"),
@@ -185,15 +186,26 @@ fn user(row: &Row) -> User {
         created_at: row
             .get::<_, Option<NaiveDateTime>>("created_at")
             .map(|at| at.and_utc()),
-    }
+    })
 }
 
-fn person(row: &Row) -> Person {
-    Person {
-        uuid: row.get::<_, Uuid>("uuid").to_string(),
+fn person(row: &Row) -> Result<Person, Problem> {
+    Ok(Person {
+        uuid: uuid(row)?.to_string(),
         display_name: row.get("display_name"),
         handle: row.get("handle"),
-    }
+    })
+}
+
+/// Tables of older versions may take a row without one.
+fn uuid(row: &Row) -> Result<Uuid, Problem> {
+    let missing = || {
+        let handle: &str = row.get("handle");
+        Error::Failed(format!(
+            "the user {handle:?} has no uuid in the table users"
+        ))
+    };
+    Ok(row.get::<_, Option<Uuid>>("uuid").ok_or_else(missing)?)
 }
 
 fn no_such_id(database: &Database, id: &str) -> Error {

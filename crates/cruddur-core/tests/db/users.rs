@@ -299,6 +299,37 @@ async fn rows_that_lack_something_are_read_like_others() {
 }
 
 #[tokio::test]
+async fn columns_of_another_type_are_read_where_they_can_be() {
+    let database = empty().await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    database.load_seed(Script::seed(), false).await.unwrap();
+    sql(
+        &database,
+        "alter table users alter uuid drop default, alter uuid type text,
+           alter created_at type timestamptz;
+         update users set created_at = '294000-01-01' where handle = 'bayko'",
+    )
+    .await;
+    let users = database.users(None).await.unwrap();
+    let undated: Vec<_> = users.iter().filter(|u| u.created_at.is_none()).collect();
+    assert_eq!((users.len(), undated.len()), (3, 1));
+    let bayko = database.person_by_handle("bayko").await.unwrap();
+    assert_eq!(bayko.uuid, undated[0].uuid.to_string());
+    for (uuid, said) in [
+        ("'x'", "invalid input syntax for type uuid"),
+        ("null", "the user \"bayko\" has no uuid"),
+    ] {
+        let change = format!(
+            "alter table users drop constraint if exists users_pkey, alter uuid drop not null;
+             update users set uuid = {uuid} where handle = 'bayko'"
+        );
+        sql(&database, &change).await;
+        let error = database.person_by_handle("bayko").await.unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn ten_thousand_users_get_their_ids() {
     let database = seeded().await;
     sql(
