@@ -5,3 +5,6 @@ create table if not exists cruddur.marker (
   environment text not null check (environment in ('development', 'production')),
   written_at timestamp not null default (now() at time zone 'utc')
 );
+-- Everybody who works in the database has to see what it is.
+grant usage on schema cruddur to public;
+grant select on cruddur.marker to public;

@@ -110,8 +110,7 @@ impl Database {
         self.with(move |client| {
             let query = include_str!("../../../../sql/users/by_handles.sql");
             let rows = client.query_typed(query, &[(&handles, Type::TEXT_ARRAY)])?;
-            let found: Result<Vec<Person>, _> = rows.iter().map(person).collect();
-            let found = found?;
+            let found = rows.iter().map(person).collect::<Result<Vec<_>, _>>()?;
             let mut people = Vec::with_capacity(handles.len());
             for handle in &handles {
                 let mut same = found.iter().filter(|person| person.handle == *handle);

@@ -178,3 +178,19 @@ async fn a_role_that_is_let_into_its_own_database_only_finds_it() {
     ordinary.sessions(true).await.unwrap();
     drop_role(&database).await;
 }
+
+#[tokio::test]
+async fn a_role_that_did_not_set_it_up_writes_to_a_database() {
+    let database = empty().await;
+    database.load_schema(Script::schema(), false).await.unwrap();
+    database.load_seed(Script::seed(), false).await.unwrap();
+    let ordinary = as_ordinary_role(&database).await;
+    let role = database.name();
+    let grant = format!("grant all on all tables in schema public to \"{role}\"");
+    sql(&database, &grant).await;
+    let seeded = ordinary.load_seed(Script::seed(), false).await.unwrap();
+    assert!(seeded.is_unchanged());
+    let take_back = format!("revoke all on all tables in schema public from \"{role}\"");
+    sql(&database, &take_back).await;
+    drop_role(&database).await;
+}

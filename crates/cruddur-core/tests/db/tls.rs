@@ -140,9 +140,7 @@ impl Server {
             let found = self.connect(parameters).await;
             let as_expected = match (&found, expected) {
                 (Ok(()), Ok(())) => true,
-                (Err(error @ Error::Tls { .. }), Err(words)) => {
-                    error.to_string().contains(words)
-                }
+                (Err(error @ Error::Tls { .. }), Err(words)) => error.to_string().contains(words),
                 _ => false,
             };
             if as_expected {
