@@ -146,11 +146,19 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
             let flags = global.flags_for(table);
             format!("create it with `cruddur ddb schema-load{flags}`")
         }
-        Error::TableDiffers { table, .. } => {
+        Error::TableDiffers { table, in_keys, .. } => {
             let flags = global.flags_for(table);
-            format!(
-                "use another table with --table, or drop this one with `cruddur ddb drop{flags}`"
-            )
+            match in_keys {
+                true => format!(
+                    "use another table with --table, or drop this one with \
+                     `cruddur ddb drop{flags}`"
+                ),
+                false => format!(
+                    "its items can stay: delete that index, or switch that stream off, with \
+                     `aws dynamodb update-table`, and add it as it should be with \
+                     `cruddur ddb schema-load --update{flags}`"
+                ),
+            }
         }
         Error::TableIncomplete { table, .. } => {
             let flags = global.flags_for(table);

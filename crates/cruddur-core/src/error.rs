@@ -107,6 +107,9 @@ pub enum Error {
         table: String,
         /// The endpoint.
         at: String,
+        /// Whether its keys are others, which a table keeps for as long as it lives.
+        /// An index and a stream can be taken away and added again.
+        in_keys: bool,
         /// One sentence a difference.
         differences: Vec<String>,
     },

@@ -78,6 +78,23 @@ fn a_hint_names_the_table_and_the_place_of_its_run() {
     let differs = run(&["ddb", "schema-load"]).exits(1);
     let drop = format!("drop this one with `cruddur ddb drop {place}");
     assert!(differs.stderr.contains(&drop), "{differs}");
+    let doctor = run(&["doctor", "-o", "json"]);
+    let parts = doctor.json().to_string();
+    assert!(parts.contains("it is another table"), "{doctor}");
+    assert!(!parts.contains("--update"), "{doctor}");
+    environment.run(&["ddb", "drop"]).exits(0);
+    // What a table can be given anew is no reason to drop its items.
+    let mut streamed = table(&environment.table, &["pk", "sk"]);
+    streamed["StreamSpecification"] = json!({
+        "StreamEnabled": true, "StreamViewType": "KEYS_ONLY",
+    });
+    environment.dynamodb("CreateTable", &streamed);
+    for command in ["schema-load", "stream drain"] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let differs = run(&[&["ddb"], &words[..]].concat()).exits(1);
+        assert!(differs.stderr.contains("its items can stay"), "{differs}");
+        assert!(!differs.stderr.contains("ddb drop"), "{differs}");
+    }
     environment.run(&["ddb", "drop"]).exits(0);
     environment.dynamodb("CreateTable", &table(&environment.table, &["pk", "sk"]));
     let incomplete = run(&["ddb", "schema-load"]).exits(1);

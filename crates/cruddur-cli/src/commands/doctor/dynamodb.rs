@@ -88,7 +88,11 @@ fn check_table(checks: &mut Checks, table: &Table, report: &Report) {
     state(checks, "table", &format!("table {name}"), &report.status);
     match &report.keys {
         Ok(()) => checks.ok("table keys", "as they should be"),
-        Err(error) => checks.failed("table keys", error),
+        Err(error) => {
+            checks.failed("table keys", error);
+            checks.unchecked(&TABLE[2..], "it is another table");
+            return;
+        }
     }
     match &report.index {
         Ok(status) => state(checks, "table index", "the index", status),

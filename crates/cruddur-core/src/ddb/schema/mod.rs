@@ -149,7 +149,8 @@ impl Table {
             }
             let differences = definition::differences(&table);
             if !differences.is_empty() {
-                return Err(self.differs(differences));
+                let in_keys = !definition::key_differences(&table).is_empty();
+                return Err(self.differs(in_keys, differences));
             }
             let missing = definition::missing(&table);
             let Some(&part) = missing.first() else {
@@ -223,11 +224,7 @@ impl Table {
     pub(crate) async fn stream_arn(&self) -> Result<String> {
         let table = self.describe().await?.ok_or_else(|| self.not_found())?;
         if let Some(difference) = definition::stream_difference(&table) {
-            return Err(Error::TableDiffers {
-                table: self.name.clone(),
-                at: self.at.clone(),
-                differences: vec![difference],
-            });
+            return Err(self.differs(false, vec![difference]));
         }
         let enabled = table.stream_specification.is_some_and(|s| s.stream_enabled);
         let arn = table.latest_stream_arn.filter(|_| enabled);
@@ -297,10 +294,11 @@ impl Table {
         }
     }
 
-    fn differs(&self, differences: Vec<String>) -> Error {
+    fn differs(&self, in_keys: bool, differences: Vec<String>) -> Error {
         Error::TableDiffers {
             table: self.name.clone(),
             at: self.at.clone(),
+            in_keys,
             differences,
         }
     }

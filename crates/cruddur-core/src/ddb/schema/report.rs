@@ -73,14 +73,14 @@ impl Table {
         let status = table.table_status.as_ref();
         Report {
             status: status.map_or(ACTIVE, |status| status.as_str()).to_owned(),
-            keys: self.as_wanted(definition::key_differences(table)),
+            keys: self.as_wanted(true, definition::key_differences(table)),
             index: self.index(table),
             stream: self.stream(table),
         }
     }
 
     fn index(&self, table: &TableDescription) -> Result<String> {
-        self.as_wanted(definition::index_differences(table))?;
+        self.as_wanted(false, definition::index_differences(table))?;
         let index =
             definition::group_index(table).ok_or_else(|| self.incomplete(&[Part::Index]))?;
         let status = index.index_status.as_ref();
@@ -88,16 +88,16 @@ impl Table {
     }
 
     fn stream(&self, table: &TableDescription) -> Result<String> {
-        self.as_wanted(Vec::from_iter(definition::stream_difference(table)))?;
+        self.as_wanted(false, Vec::from_iter(definition::stream_difference(table)))?;
         let view =
             definition::stream_view(table).ok_or_else(|| self.incomplete(&[Part::Stream]))?;
         Ok(view.as_str().to_owned())
     }
 
-    fn as_wanted(&self, differences: Vec<String>) -> Result<()> {
+    fn as_wanted(&self, in_keys: bool, differences: Vec<String>) -> Result<()> {
         match differences.as_slice() {
             [] => Ok(()),
-            _ => Err(self.differs(differences)),
+            _ => Err(self.differs(in_keys, differences)),
         }
     }
 }
