@@ -8,10 +8,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cruddur_core::Service;
 use cruddur_core::aws::OnRetry;
 use cruddur_core::db::ConnectionUrl;
 use cruddur_core::target::{BY_DEFAULT, Choice, Inputs, LocalStack, PasswordFile, Target};
+use cruddur_core::{Error, Result, Service};
 use cruddur_local::{StackDir, Status};
 
 use crate::args::Global;
@@ -100,6 +100,18 @@ impl Context {
                 dir.path().display(),
                 instead.join(" and ")
             ));
+        }
+    }
+
+    /// Lets nothing be dropped where this folder's stack does not run and nobody has
+    /// named the server that is asked in its place. `naming` is how to.
+    pub fn may_drop_at(&self, service: Service, naming: &str) -> Result<()> {
+        match (self.unnamed(service), StackDir::find(&self.folder)) {
+            (Some(at), Some(_)) => Err(Error::Refused(format!(
+                "nothing is dropped at {at} in place of the local stack: start it with \
+                 `cruddur local up --detach`, or name the server with {naming}"
+            ))),
+            _ => Ok(()),
         }
     }
 

@@ -1,4 +1,5 @@
 use clap::Args;
+use cruddur_core::Service;
 use cruddur_core::db::Database;
 use serde::Serialize;
 
@@ -30,6 +31,9 @@ struct Dropped {
 pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
     let dry_run = args.dry.dry_run;
+    if !dry_run {
+        context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
+    }
     let there = database.may_be_dropped().await?;
     if there && (dry_run || context.target.production) {
         announce(context, &database).await?;

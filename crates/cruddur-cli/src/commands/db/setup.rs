@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use cruddur_core::Service;
 use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::Matched;
@@ -58,6 +59,9 @@ impl Steps<'_> {
 
 pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
+    if !args.dry.dry_run {
+        context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
+    }
     let there = database.may_be_dropped().await?;
     if there && (args.dry.dry_run || context.target.production) {
         drop::announce(context, &database).await?;

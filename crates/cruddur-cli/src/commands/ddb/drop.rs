@@ -1,7 +1,7 @@
 use clap::Args;
-use cruddur_core::Error;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::schema::{DropOptions, Dropped};
+use cruddur_core::{Error, Service};
 use serde::Serialize;
 
 use crate::args::{DryRun, not_prod, table_name};
@@ -41,6 +41,9 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
         dry_run: args.dry.dry_run,
         ..DropOptions::default()
     };
+    if !options.dry_run {
+        context.may_drop_at(Service::DynamoDb, "--endpoint-url")?;
+    }
     if context.target.production || options.dry_run {
         let there = super::announce(context, &table).await?;
         if there && !options.dry_run {

@@ -102,6 +102,13 @@ fn from_up_to_down() {
     assert!(elsewhere.stderr.contains(told), "{elsewhere}");
     let elsewhere = folder.run(&["cognito", "list-users"]).exits(2);
     assert!(elsewhere.stderr.contains("is not running"), "{elsewhere}");
+    // Nothing of that is dropped unless it was named.
+    for drop in [&["ddb", "drop"][..], &["db", "drop"], &["db", "setup"]] {
+        let refused = folder.run(drop).exits(5);
+        assert!(refused.stderr.contains("local up --detach"), "{refused}");
+    }
+    let named = ["ddb", "drop", "--endpoint-url", "http://127.0.0.1:1"];
+    folder.run(&named).exits(4);
     // Its database is there when it starts again, at the same address.
     folder.up();
     let now = folder.run(&["local", "env", "-o", "json"]).exits(0).json();
