@@ -46,6 +46,8 @@ struct Added<'a> {
     cognito_user_id: Option<String>,
     added_to_cognito: bool,
     added_to_postgresql: bool,
+    /// Whether PostgreSQL had the user with another id than the pool's.
+    changed_cognito_user_id: bool,
     dry_run: bool,
 }
 
@@ -69,35 +71,54 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
     // Asked first: without its table nothing is to be left in the pool.
     let here = database.users(None).await?;
     let here = here.iter().find(|user| user.handle == handle);
-    let there = pool.users().await?;
-    let there = there
-        .into_iter()
-        .find(|user| user.handle.as_deref() == Some(handle));
+    let accounts = pool.users().await?;
+    let is_own = |user: &&PoolUser| user.handle.as_deref() == Some(handle);
+    let there = accounts.iter().find(is_own);
     let emails = [
         here.map(|user| user.email.clone()),
-        there.as_ref().and_then(|user| user.email.clone()),
+        there.and_then(|user| user.email.clone()),
     ];
     if let Some(other) = emails.into_iter().flatten().find(|e| *e != args.email) {
         let taken = format!("there is a user {handle} already, with the address {other}");
         return Err(Error::Failed(taken).into());
     }
+    let has_address = |user: &&PoolUser| user.email.as_ref() == Some(&args.email);
+    if let Some(other) = accounts
+        .iter()
+        .find(has_address)
+        .filter(|_| there.is_none())
+    {
+        let other = other.handle.as_ref().unwrap_or(&other.username);
+        let taken = format!("{} is the address of the user {other} already", args.email);
+        return Err(Error::Failed(taken).into());
+    }
+    let sub = there.map(id);
     let mut added = Added {
         handle,
         email: &args.email,
-        cognito_user_id: there.as_ref().map(id),
         added_to_cognito: there.is_none(),
         added_to_postgresql: here.is_none(),
+        changed_cognito_user_id: here
+            .is_some_and(|user| Some(&user.cognito_user_id) != sub.as_ref()),
+        cognito_user_id: sub,
         dry_run: args.dry.dry_run,
     };
     if args.dry.dry_run {
         return tell(context, &added);
     }
-    let sub = match there {
-        Some(user) => id(&user),
+    let sub = match &added.cognito_user_id {
+        Some(sub) => sub.clone(),
         None => pool.add(handle, &args.email, name).await?,
     };
-    added.added_to_postgresql = database.add_user(handle, name, &args.email, &sub).await?;
-    if here.is_some_and(|user| user.cognito_user_id != sub) {
+    let written = database.add_user(handle, name, &args.email, &sub).await;
+    added.added_to_postgresql = written.map_err(|error| match added.added_to_cognito {
+        true => Error::Partial {
+            message: format!("{handle} was added to Cognito, and not to PostgreSQL"),
+            not_done: vec![error.to_string()],
+        },
+        false => error,
+    })?;
+    if added.changed_cognito_user_id {
         let matched = database
             .match_cognito_ids(async |take| pool.accounts(take).await)
             .await?;
@@ -123,7 +144,9 @@ fn tell(context: &Context, added: &Added<'_>) -> anyhow::Result<()> {
     };
     let handle = printable(added.handle);
     let said = match to {
-        "" => format!("{handle} is there already"),
+        "" if !added.changed_cognito_user_id => format!("{handle} is there already"),
+        "" if added.dry_run => format!("would give {handle} the pool's id in PostgreSQL"),
+        "" => format!("{handle} has the pool's id in PostgreSQL now"),
         to if added.dry_run => format!("would add {handle} to {to}"),
         to => format!("added {handle} to {to}"),
     };

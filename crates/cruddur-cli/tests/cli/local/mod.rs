@@ -263,13 +263,51 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
         "update public.users set cognito_user_id = 'mine' where handle in ('ann', 'bayko')";
     folder.environment.write("ids.sql", changed);
     folder.run(&["db", "seed", "--file", "ids.sql"]).exits(0);
-    folder.run(&add).exits(0);
+    let would = folder.run(&dry).exits(0);
+    assert!(
+        would.stdout.contains("would give ann the pool's id"),
+        "{would}"
+    );
+    let given = folder.run(&add).exits(0);
+    assert!(given.stdout.contains("ann has the pool's id"), "{given}");
     for (handle, own) in [("ann", false), ("bayko", true)] {
         let user = folder.run(&["db", "users", handle, "-o", "json"]).exits(0);
         assert_eq!(user.stdout.contains("\"mine\""), own, "{user}");
     }
     let other = ["local", "users", "add", "ann", "--email", "a@example.com"];
     folder.run(&other).exits(1);
+    let taken = [
+        "local",
+        "users",
+        "add",
+        "bob",
+        "--email",
+        "ann@example.com",
+        "--dry-run",
+    ];
+    for taken in [&taken[..6], &taken] {
+        let taken = folder.run(taken).exits(1);
+        assert!(
+            taken.stderr.contains("is the address of the user ann"),
+            "{taken}"
+        );
+    }
+    // What is written to one of the two only is said.
+    let alter = |what: &str| {
+        let alter = format!("alter table public.users {what}");
+        folder.environment.write("alter.sql", alter);
+        folder.run(&["db", "seed", "--file", "alter.sql"]).exits(0);
+    };
+    let bob = ["local", "users", "add", "bob", "--email", "bob@example.com"];
+    alter("add constraint no_bob check (handle <> 'bob')");
+    let half = folder.run(&bob).exits(3);
+    assert!(
+        half.stderr.contains("was added to Cognito, and not"),
+        "{half}"
+    );
+    alter("drop constraint no_bob");
+    let rest = folder.run(&bob).exits(0);
+    assert!(rest.stdout.contains("Cognito had it already"), "{rest}");
 
     let saved = folder.run(&["local", "snapshot", "save", "known"]).exits(0);
     assert!(saved.stderr.contains("again, in the background"), "{saved}");
@@ -285,7 +323,7 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
         assert!(would.stdout.starts_with("would "), "{would}");
     }
     let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
-    assert_eq!(users.as_array().unwrap().len(), 4, "{users}");
+    assert_eq!(users.as_array().unwrap().len(), 5, "{users}");
     let list = folder
         .run(&["local", "snapshot", "list", "-o", "json"])
         .json();
@@ -298,7 +336,7 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
         .exits(0);
     // As it was: running, and with all three services' data.
     let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
-    assert_eq!(users.as_array().unwrap().len(), 4, "{users}");
+    assert_eq!(users.as_array().unwrap().len(), 5, "{users}");
 
     let delete = ["local", "snapshot", "delete", "known"];
     let refused = folder.run(&delete).exits(5);
