@@ -7,7 +7,14 @@ use serde::Serialize;
 
 use crate::log;
 
-/// What an invocation leaves in the log.
+/// What an invocation leaves in the log whose event cannot be read. Its error goes
+/// to whoever invoked the function, which for a stream is nobody.
+#[derive(Serialize)]
+struct Unread<'a> {
+    error: &'a str,
+}
+
+/// What any other one leaves there.
 #[derive(Serialize)]
 struct Summary<'a> {
     table: &'a str,
@@ -32,8 +39,11 @@ pub async fn handle(
     named: bool,
     event: &str,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
-    let event = StreamEvent::parse(event)
-        .map_err(|(line, message)| format!("line {line} of the event: {message}"))?;
+    let event = StreamEvent::parse(event).map_err(|(line, message)| {
+        let error = format!("line {line} of the event: {message}");
+        log::line(&Unread { error: &error });
+        error
+    })?;
     let table = match event.table() {
         Some(name) if !named => table.named(name),
         _ => table.clone(),

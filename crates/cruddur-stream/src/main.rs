@@ -16,8 +16,11 @@ use serde_json::value::RawValue;
 async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = settings::Settings::new(std::env::vars());
     // Made once for all invocations. It sends no request, so a cold start
-    // waits for nothing.
-    let table = settings.connect().await?;
+    // waits for nothing. What it lacks is told as a sentence, and not as a value.
+    let table = settings
+        .connect()
+        .await
+        .map_err(|error| error.to_string())?;
     let named = settings.table.is_some();
     let table = &table;
     lambda_runtime::run(service_fn(

@@ -170,10 +170,20 @@ impl Lambda {
             .env("AWS_ACCESS_KEY_ID", "cruddur")
             .env("AWS_SECRET_ACCESS_KEY", "cruddur")
             .env("AWS_ENDPOINT_URL_DYNAMODB", engine())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         Lambda { child, answers }
+    }
+
+    /// Ends the function, and returns the lines it has logged.
+    fn logged(mut self) -> Vec<Value> {
+        let mut log = self.child.stderr.take().unwrap();
+        self.child.kill().unwrap();
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
     }
 
     async fn answer(&mut self) -> (String, Value) {
@@ -306,6 +316,27 @@ async fn what_is_no_event_fails_as_a_whole_and_the_next_one_is_served() {
         assert!(message.contains(reason), "{message}");
     }
     assert_eq!(lambda.answer().await.0, "response");
+    let [unread, failed, nothing] = &lambda.logged()[..] else {
+        panic!("one line an invocation");
+    };
+    assert!(
+        unread["error"].as_str().unwrap().contains("Records"),
+        "{unread}"
+    );
+    assert_eq!(failed["failures"].as_array().unwrap().len(), 1, "{failed}");
+    assert_eq!(nothing["records"], 0, "{nothing}");
+}
+
+#[test]
+fn what_it_lacks_is_said_in_a_sentence() {
+    let output = Command::new(env!("CARGO_BIN_EXE_cruddur-stream"))
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the AWS region is not set"), "{said}");
 }
 
 #[tokio::test]
