@@ -14,9 +14,8 @@ END;
 
 -- DynamoDB keeps a stream's records for 24 hours:
 -- https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
-DELETE FROM _stream_records WHERE created_at < unixepoch() - 24 * 60 * 60;
-
--- And of a stack that runs for months: each new record ends two old ones.
+-- Here each new record ends two older ones. A start ends none: a stack that was down
+-- for days has yet to move the conversations that its last records tell of.
 CREATE TRIGGER IF NOT EXISTS cruddur_stream_age AFTER INSERT ON _stream_records
 BEGIN
     DELETE FROM _stream_records
