@@ -243,8 +243,8 @@ impl<'a, S: Sink> Follower<'a, S> {
 
     /// Applies what was read, then takes note of it. Says whether there was
     /// anything, or a shard came to its end, behind which there may be more.
-    async fn deal_with(&mut self, mut sweep: Sweep) -> Result<bool> {
-        if std::mem::take(&mut sweep.replaced) {
+    async fn deal_with(&mut self, sweep: Sweep) -> Result<bool> {
+        if self.reader.take_replaced() {
             self.sink.notice(Notice::Replaced);
         }
         if self.reader.take_gap() {

@@ -32,8 +32,6 @@ pub enum Start {
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
     pub records: Vec<StreamRecord>,
-    /// The stream is another one than before: it is read from its beginning.
-    pub replaced: bool,
     /// Every shard that was to be read could be.
     pub complete: bool,
     /// A shard has an end that was not reached.
@@ -55,6 +53,8 @@ pub(crate) struct Reader<'a> {
     looked: Option<Instant>,
     /// How often in a row reading a shard had to begin anew.
     resets: BTreeMap<String, u32>,
+    /// Whether the stream is another one than before, and read from its beginning.
+    replaced: bool,
     /// Whether records may have gone before they were read.
     gap: bool,
 }
@@ -78,6 +78,7 @@ impl<'a> Reader<'a> {
             at_start: Vec::new(),
             looked: Some(Instant::now()),
             resets: BTreeMap::new(),
+            replaced: false,
             gap: false,
         };
         reader.list().await?;
@@ -85,6 +86,11 @@ impl<'a> Reader<'a> {
             reader.skip_to_now();
         }
         Ok(reader)
+    }
+
+    /// Whether the stream was replaced by another one, since this was asked.
+    pub(crate) fn take_replaced(&mut self) -> bool {
+        std::mem::take(&mut self.replaced)
     }
 
     /// Whether records may have gone before they were read, since this was asked.
@@ -102,7 +108,7 @@ impl<'a> Reader<'a> {
         let mut sweep = Sweep::default();
         let looked = self.looked.map(|looked| looked.elapsed());
         if self.active().is_empty() || looked.is_none_or(|ago| ago >= LOOK_AFTER) {
-            sweep.replaced = self.look().await?;
+            self.replaced |= self.look().await?;
         }
         let active = self.active();
         let reader = &*self;
@@ -126,10 +132,8 @@ impl<'a> Reader<'a> {
                     sweep.complete = false;
                     if self.recover(&shard, unread).await? {
                         // The other pages are of the stream before this one.
-                        return Ok(Sweep {
-                            replaced: true,
-                            ..Sweep::default()
-                        });
+                        self.replaced = true;
+                        return Ok(Sweep::default());
                     }
                 }
             }
