@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cruddur_core::Error;
+use cruddur_core::db::admin::Session;
 use cruddur_core::db::script::Script;
 use cruddur_core::db::users::Who;
 use cruddur_core::db::{ConnectionUrl, Database};
@@ -104,19 +105,19 @@ async fn sessions_name_the_program_that_opened_them() {
         let script = Script::new("wait.sql", "select pg_sleep(20)".to_owned());
         waiting.load_seed(script, false).await
     });
-    let mut sessions = Vec::new();
+    let mut active = None;
     for _ in 0..200 {
-        sessions = database.sessions(false).await.unwrap();
-        if sessions
-            .iter()
-            .any(|s| s.state.as_deref() == Some("active"))
-        {
+        let sessions = database.sessions(false).await.unwrap();
+        let is_active = |s: &Session| s.state.as_deref() == Some("active");
+        active = sessions.into_iter().find(is_active);
+        if active.is_some() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(sessions[0].application, "cruddur");
-    let pid = sessions[0].pid;
+    let active = active.unwrap();
+    assert_eq!(active.application, "cruddur");
+    let pid = active.pid;
     sql(&database, &format!("select pg_terminate_backend({pid})")).await;
     let error = hold.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
