@@ -81,10 +81,10 @@ pub(super) fn parse<'a>(
     let (before_query, query) = split_query(url)?;
     let config = Config::from_str(&before_query).map_err(|error| cause(&error))?;
     let mut given = query_parameters(query)?;
-    let named = !config.get_hosts().is_empty();
     for (name, key) in VARIABLES {
         let there = match *key {
-            "host" | "port" => named,
+            "host" => !config.get_hosts().is_empty(),
+            "port" => names_port(&before_query),
             "user" => config.get_user().is_some_and(|user| !user.is_empty()),
             "password" => config.get_password().is_some(),
             "dbname" => config.get_dbname().is_some(),
@@ -165,6 +165,17 @@ fn split_query(url: &str) -> Parsed<(String, &str)> {
         return Err(format!("it has an @ too many; {ENCODE}"));
     }
     Ok((format!("postgresql://{sign_in}{address}"), query))
+}
+
+/// Whether what stands before a URL's query names a port. The crate does not tell
+/// one that was named from its own default.
+fn names_port(before_query: &str) -> bool {
+    let (_, rest) = before_query.split_once("://").unwrap_or_default();
+    let (_, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let (hosts, _) = rest.split_once('/').unwrap_or((rest, ""));
+    // The colons of an IPv6 address stand in brackets.
+    let after_brackets = |host: &str| host.rsplit(']').next().unwrap_or(host).contains(':');
+    hosts.split(',').any(after_brackets)
 }
 
 fn query_parameters(query: &str) -> Parsed<BTreeMap<String, String>> {

@@ -101,6 +101,28 @@ fn a_password_is_the_urls_then_the_variables_then_the_files() {
 }
 
 #[test]
+fn a_port_that_the_url_leaves_open_is_libpqs() {
+    for (hosts, expected) in [
+        ("h", "h:5433"),
+        ("[::1]", "[::1]:5433"),
+        ("u:p@h", "h:5433"),
+        ("u:p@h:1", "h:1"),
+        ("[::1]:1", "[::1]:1"),
+        ("h,other:1", "h:5432,other:1"),
+        ("", "elsewhere:5433"),
+    ] {
+        let url = format!("postgresql://{hosts}/d:1");
+        let inputs = inputs(&[
+            ("CONNECTION_URL", &url),
+            ("PGPORT", "5433"),
+            ("PGHOST", "elsewhere"),
+        ]);
+        let choice = Target::resolve(inputs).postgres.unwrap();
+        assert_eq!(choice.value.at(), expected, "{url}");
+    }
+}
+
+#[test]
 fn a_region_is_a_part_of_a_host_name() {
     for (region, variables, source) in [
         (Some(""), &[][..], "--region"),
