@@ -16,8 +16,10 @@ use segment::{Segment, Shared};
 /// How many items are asked for to see whether there are more, and which engine
 /// has them.
 const FEW: usize = 100;
-/// AWS takes up to a million segments.
-const MAX_SEGMENTS: u32 = 1_000_000;
+/// The most segments, each of which has a connection and a page of 1 MB. AWS takes up
+/// to a million, for many machines that share a scan; a process may often open no
+/// more than 1,024 files.
+pub const MAX_SEGMENTS: u32 = 256;
 /// How many segments are read at once unless told otherwise. DynamoDB Local is
 /// three times as fast with four as with one. The embedded engine reads the
 /// whole table for each segment, and so three times as slow: there it is one.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use clap::Args;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::json::{Attributes, Value, write_plain, write_plain_value, write_typed};
-use cruddur_core::ddb::scan::ScanOptions;
+use cruddur_core::ddb::scan::{MAX_SEGMENTS, ScanOptions};
 
 use super::MaxCapacity;
 use crate::args::Output;
@@ -19,7 +19,7 @@ const ROWS: usize = 1_000;
 pub struct ScanArgs {
     /// Read so many parts of the table at once [default: 1 with --prod,
     /// else what is fastest]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SEGMENTS)))]
     segments: Option<u32>,
     /// Show at most so many items
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -170,7 +170,7 @@ impl Segment {
         if self.segments == 1 {
             return request;
         }
-        // Both fit: a scan has no more than a million segments.
+        // Both fit: a scan has no more than `MAX_SEGMENTS`.
         request
             .segment(i32::try_from(self.segment).unwrap_or(i32::MAX))
             .total_segments(i32::try_from(self.segments).unwrap_or(i32::MAX))
