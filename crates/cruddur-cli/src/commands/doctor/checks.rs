@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error;
 
 /// How long each service is given for its first answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 /// From how far on two clocks are said to differ.
 const NOTABLE: TimeDelta = TimeDelta::seconds(5);
 /// From how far on AWS refuses a request's signature.
