@@ -344,7 +344,9 @@ fn explain(
     if no_schema || of_server.iter().any(|class| code.starts_with(class)) {
         return error.into();
     }
-    script.error(line, message(answer)).into()
+    let (said, name, at) = (message(answer), database.name(), database.at());
+    let said = format!("{said}, in database {name} at {at}");
+    script.error(line, said).into()
 }
 
 /// How many lines of the statement lie before the place that the server names,
