@@ -50,7 +50,7 @@ struct MaxCapacity {
 fn units(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
         Ok(units) if (0.1..=1e9).contains(&units) => Ok(units),
-        _ => Err("a number of units from 0.1 is needed"),
+        _ => Err("a number of units from 0.1 to 1000000000 is needed"),
     }
 }
 
