@@ -126,6 +126,11 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
              --profile NAME`, where NAME is this one"
                 .to_owned()
         }
+        Error::Credentials { cause, .. }
+            if cause.contains("was not defined") || cause.starts_with("the profile is not") =>
+        {
+            "`aws configure list-profiles` names the profiles".to_owned()
+        }
         Error::Credentials { cause, .. } if cause.starts_with("AccessDeniedException") => {
             "have it allowed for these credentials, or use those of someone who may".to_owned()
         }

@@ -230,11 +230,17 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
 
 fn why_no_credentials(error: &(dyn StdError + 'static)) -> String {
     let cause = root_cause(error);
-    // Where that is how to build the SDK, it says nothing to who runs this.
+    // How to build the SDK, and a list of all that it tried, a line each, say little
+    // to who runs this.
     if cause.contains("credentials-login") {
-        return "the profile is one of `aws login`, whose sessions cannot be read here".to_owned();
+        "the profile is one of `aws login`, whose sessions cannot be read here".to_owned()
+    } else if cause.starts_with("no credentials found in chain") {
+        "no credentials are in the environment, in the profile or with the machine".to_owned()
+    } else if cause == "the credential provider was not enabled" {
+        "the profile is not there, or has no credentials".to_owned()
+    } else {
+        cause
     }
-    cause
 }
 
 /// Says why an SDK call failed. What a service's own exception means to an

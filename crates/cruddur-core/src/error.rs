@@ -82,7 +82,7 @@ pub enum Error {
         cause: String,
     },
     /// The service wants credentials that this run does not have.
-    #[error("{service} at {at} did not accept the credentials: {cause}")]
+    #[error("cannot sign in to {service} at {at}: {cause}")]
     Credentials {
         /// The service that refused.
         service: Service,

@@ -92,6 +92,31 @@ fn no_variable_leads_those_who_give_them_out_elsewhere() {
 }
 
 #[test]
+fn who_has_no_credentials_is_told_so_in_a_sentence() {
+    let proxy = Listener::new();
+    let mut environment = production(&proxy);
+    environment.unset("AWS_EC2_METADATA_DISABLED");
+    environment.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
+    let none = environment.run(&["--prod", "ddb", "list-tables"]).exits(4);
+    assert!(
+        none.stderr
+            .contains(": no credentials are in the environment"),
+        "{none}"
+    );
+    assert!(none.stderr.contains("`aws sso login`"), "{none}");
+    assert_eq!(none.stderr.lines().count(), 2, "{none}");
+    let profile = ["--prod", "--profile", "nope", "ddb", "list-tables"];
+    let without_files = environment.run(&profile).exits(4);
+    std::fs::create_dir(environment.path().join("home/.aws")).unwrap();
+    environment.write("home/.aws/config", "[profile other]\nregion = eu-west-1\n");
+    let without_it = environment.run(&profile).exits(4);
+    for run in [without_files, without_it] {
+        assert!(run.stderr.contains("profile"), "{run}");
+        assert!(run.stderr.contains("aws configure list-profiles"), "{run}");
+    }
+}
+
+#[test]
 fn a_profile_that_is_asked_for_beats_the_environment() {
     let (server, proxy) = (Listener::new(), Listener::new());
     let mut environment = production(&proxy);
@@ -120,7 +145,7 @@ fn a_profile_that_is_asked_for_beats_the_environment() {
     // The environment's keys are not what was asked for.
     for profile in ["none", "empty"] {
         let told = run(&environment, &[&["--profile", profile][..], &list].concat()).exits(4);
-        assert!(told.stderr.contains("did not accept"), "{told}");
+        assert!(told.stderr.contains("cannot sign in"), "{told}");
     }
     assert_eq!(server.heard().len(), 1);
     // As with the AWS CLI, the variable does not beat the keys.

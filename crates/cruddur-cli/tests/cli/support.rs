@@ -83,7 +83,7 @@ impl TestEnvironment {
         found.map(|(_, value)| value.clone())
     }
 
-    fn unset(&mut self, name: &str) {
+    pub fn unset(&mut self, name: &str) {
         self.variables.retain(|(other, _)| other != name);
     }
 
