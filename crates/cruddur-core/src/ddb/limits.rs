@@ -108,7 +108,7 @@ fn check_names(item: &Attributes<'_>) -> Result<(), &'static str> {
 
 fn check_value(value: &Value<'_>) -> Result<(), &'static str> {
     match value {
-        Value::Ss(set) => check_set(set.iter()),
+        Value::Ss(set) => check_set(set.iter().map(|text| &**text)),
         // The same number may be written in several forms.
         Value::Ns(set) => check_set(set.iter().map(|digits| Number::of(digits))),
         Value::Bs(set) => check_set(set.iter()),

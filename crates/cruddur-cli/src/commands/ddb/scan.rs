@@ -72,6 +72,7 @@ struct Printer<'a> {
     /// `None` where people read it.
     lines: Option<Output>,
     out: Out,
+    /// The lines of a page.
     buffer: Vec<u8>,
     rows: Vec<Row>,
     begun: bool,
@@ -105,8 +106,8 @@ impl<'a> Printer<'a> {
             }
             return Ok(());
         };
+        self.buffer.clear();
         for item in items {
-            self.buffer.clear();
             if output == Output::Json {
                 self.buffer
                     .extend_from_slice(if self.begun { b",\n  " } else { b"[\n  " });
@@ -120,9 +121,9 @@ impl<'a> Printer<'a> {
             if output == Output::Jsonl {
                 self.buffer.push(b'\n');
             }
-            self.out.write_all(&self.buffer)?;
         }
         // A page a time reaches whoever reads along.
+        self.out.write_all(&self.buffer)?;
         self.out.flush()
     }
 

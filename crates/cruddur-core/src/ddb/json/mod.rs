@@ -9,15 +9,15 @@
 //! bytes, so that the same item always is the same text.
 
 mod number;
+mod text;
 mod typed;
 mod value;
-
-use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 pub(crate) use number::{Number, check as check_number};
+pub use text::Text;
 pub use typed::parse_typed;
 pub(crate) use typed::{parse_array, parse_element, without_place};
 pub use value::{Attributes, Value};
@@ -36,11 +36,11 @@ type WriteValue = fn(&mut Vec<u8>, &Value<'_>);
 
 fn write_object(out: &mut Vec<u8>, attributes: &Attributes<'_>, write: WriteValue) {
     out.push(b'{');
-    for (position, (name, value)) in attributes.iter().enumerate() {
+    for (position, (name, value)) in attributes.entries().iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }
-        write_string(out, name);
+        write_text(out, name);
         out.push(b':');
         write(out, value);
     }
@@ -59,7 +59,6 @@ fn write_array<T>(out: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, 
 }
 
 fn typed_value(out: &mut Vec<u8>, value: &Value<'_>) {
-    let string = |out: &mut Vec<u8>, text: &Cow<str>| write_string(out, text);
     let mut tag = |name: &str| {
         out.extend_from_slice(b"{\"");
         out.extend_from_slice(name.as_bytes());
@@ -68,11 +67,11 @@ fn typed_value(out: &mut Vec<u8>, value: &Value<'_>) {
     match value {
         Value::S(text) => {
             tag("S");
-            write_string(out, text);
+            write_text(out, text);
         }
         Value::N(digits) => {
             tag("N");
-            write_string(out, digits);
+            write_text(out, digits);
         }
         Value::B(bytes) => {
             tag("B");
@@ -80,11 +79,11 @@ fn typed_value(out: &mut Vec<u8>, value: &Value<'_>) {
         }
         Value::Ss(texts) => {
             tag("SS");
-            write_array(out, texts, string);
+            write_array(out, texts, write_text);
         }
         Value::Ns(numbers) => {
             tag("NS");
-            write_array(out, numbers, string);
+            write_array(out, numbers, write_text);
         }
         Value::Bs(blobs) => {
             tag("BS");
@@ -113,11 +112,11 @@ fn typed_value(out: &mut Vec<u8>, value: &Value<'_>) {
 /// Appends one value as plain JSON, on one line.
 pub fn write_plain_value(out: &mut Vec<u8>, value: &Value<'_>) {
     match value {
-        Value::S(text) => write_string(out, text),
+        Value::S(text) => write_text(out, text),
         Value::N(digits) => write_number(out, digits),
         Value::B(bytes) => write_base64(out, bytes),
-        Value::Ss(texts) => write_array(out, texts, |out, text| write_string(out, text)),
-        Value::Ns(numbers) => write_array(out, numbers, |out, digits| write_number(out, digits)),
+        Value::Ss(texts) => write_array(out, texts, write_text),
+        Value::Ns(numbers) => write_array(out, numbers, write_number),
         Value::Bs(blobs) => write_array(out, blobs, |out, bytes| write_base64(out, bytes)),
         Value::M(map) => write_object(out, map, write_plain_value),
         Value::L(list) => write_array(out, list, write_plain_value),
@@ -131,11 +130,11 @@ fn write_bool(out: &mut Vec<u8>, value: bool) {
 }
 
 /// The digits as they are where JSON can spell them so, else as a string.
-fn write_number(out: &mut Vec<u8>, digits: &str) {
+fn write_number(out: &mut Vec<u8>, digits: &Text<'_>) {
     if number::is_json(digits) {
         out.extend_from_slice(digits.as_bytes());
     } else {
-        write_string(out, digits);
+        write_text(out, digits);
     }
 }
 
@@ -147,6 +146,17 @@ fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let written = STANDARD.encode_slice(bytes, &mut out[start..]).unwrap_or(0);
     out.truncate(start + written);
     out.push(b'"');
+}
+
+fn write_text(out: &mut Vec<u8>, text: &Text<'_>) {
+    match text {
+        Text::OfJson(text) => {
+            out.push(b'"');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'"');
+        }
+        Text::Any(text) => write_string(out, text),
+    }
 }
 
 /// Appends a JSON string with its quotes. Only what JSON demands is escaped.

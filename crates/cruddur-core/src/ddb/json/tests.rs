@@ -161,6 +161,17 @@ proptest! {
     }
 
     #[test]
+    fn what_was_read_is_written_as_it_stood(item in any_item()) {
+        let text = typed(&item);
+        let mut again = Vec::new();
+        write_typed(&mut again, parse_typed(&text).unwrap());
+        prop_assert_eq!(String::from_utf8(again).unwrap(), text.clone());
+        let mut again = Vec::new();
+        write_plain(&mut again, parse_typed(&text).unwrap());
+        prop_assert_eq!(String::from_utf8(again).unwrap(), plain(&item));
+    }
+
+    #[test]
     fn plain_json_is_json(item in any_item()) {
         let read: serde_json::Result<serde::de::IgnoredAny> = serde_json::from_str(&plain(&item));
         prop_assert!(read.is_ok());

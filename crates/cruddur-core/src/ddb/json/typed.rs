@@ -1,13 +1,12 @@
 //! Reads DynamoDB's typed JSON.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Attributes, Value};
+use super::{Attributes, Text, Value};
 
 /// How deep lists and maps may be nested (AWS: "Service, account, and table
 /// quotas in Amazon DynamoDB").
@@ -87,9 +86,9 @@ impl<'de> Visitor<'de> for Line {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(Text(name)) = map.next_key()? {
+        while let Some(name) = map.next_key::<Text>()? {
             // An item of this table has keys, so a single "Item" is a wrapper.
-            if all.is_empty() && name == "Item" {
+            if all.is_empty() && *name == *"Item" {
                 let inner = map.next_value_seed(InnerAttributes { depth: 0 })?;
                 return match map.next_key::<IgnoredAny>()? {
                     None => Ok(inner),
@@ -102,8 +101,8 @@ impl<'de> Visitor<'de> for Line {
     }
 }
 
-fn attributes<'a, E: de::Error>(all: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Attributes<'a>, E> {
-    let twice = |name| E::custom(format_args!("{name:?} is there twice"));
+fn attributes<'a, E: de::Error>(all: Vec<(Text<'a>, Value<'a>)>) -> Result<Attributes<'a>, E> {
+    let twice = |name: Text| E::custom(format_args!("{:?} is there twice", &*name));
     Attributes::new(all).map_err(twice)
 }
 
@@ -130,7 +129,7 @@ impl<'de> Visitor<'de> for InnerAttributes {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(Text(name)) = map.next_key()? {
+        while let Some(name) = map.next_key::<Text>()? {
             all.push((name, map.next_value_seed(TypedValue { depth: self.depth })?));
         }
         attributes(all)
@@ -175,13 +174,10 @@ impl<'de> Visitor<'de> for TypedValue {
 impl TypedValue {
     fn value<'de, A: MapAccess<'de>>(&self, tag: Tag, map: &mut A) -> Result<Value<'de>, A::Error> {
         Ok(match tag {
-            Tag::S => Value::S(map.next_value::<Text>()?.0),
+            Tag::S => Value::S(map.next_value()?),
             Tag::N => Value::N(map.next_value::<Number>()?.0),
             Tag::B => Value::B(map.next_value::<Binary>()?.0.into()),
-            Tag::Ss => {
-                let texts = map.next_value::<Vec<Text>>()?;
-                Value::Ss(texts.into_iter().map(|text| text.0).collect())
-            }
+            Tag::Ss => Value::Ss(map.next_value()?),
             Tag::Ns => {
                 let numbers = map.next_value::<Vec<Number>>()?;
                 Value::Ns(numbers.into_iter().map(|number| number.0).collect())
@@ -257,18 +253,14 @@ enum Tag {
     Null,
 }
 
-/// Borrowed wherever nothing in it is escaped.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 #[derive(serde::Deserialize)]
 #[serde(try_from = "Text")]
-struct Number<'a>(#[serde(borrow)] Cow<'a, str>);
+struct Number<'a>(#[serde(borrow)] Text<'a>);
 
 impl<'a> TryFrom<Text<'a>> for Number<'a> {
     type Error = String;
 
-    fn try_from(Text(text): Text<'a>) -> Result<Self, String> {
+    fn try_from(text: Text<'a>) -> Result<Self, String> {
         super::check_number(&text)?;
         Ok(Number(text))
     }
@@ -281,7 +273,7 @@ struct Binary(Vec<u8>);
 impl TryFrom<Text<'_>> for Binary {
     type Error = String;
 
-    fn try_from(Text(text): Text<'_>) -> Result<Self, String> {
+    fn try_from(text: Text<'_>) -> Result<Self, String> {
         STANDARD
             .decode(text.as_bytes())
             .map(Binary)

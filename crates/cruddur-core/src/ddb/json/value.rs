@@ -9,23 +9,24 @@ use std::borrow::Cow;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::Text;
 use crate::ddb::item::Item;
 
 /// The attributes of an item or of a map: `pk` and `sk` first, then the others
 /// in the order of their names' bytes. No name is there twice.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Attributes<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub struct Attributes<'a>(Vec<(Text<'a>, Value<'a>)>);
 
 /// A value with its type, by the names DynamoDB gives them.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "they are DynamoDB's own names")]
 pub enum Value<'a> {
-    S(Cow<'a, str>),
+    S(Text<'a>),
     /// The digits of a number.
-    N(Cow<'a, str>),
+    N(Text<'a>),
     B(Cow<'a, [u8]>),
-    Ss(Vec<Cow<'a, str>>),
-    Ns(Vec<Cow<'a, str>>),
+    Ss(Vec<Text<'a>>),
+    Ns(Vec<Text<'a>>),
     Bs(Vec<Cow<'a, [u8]>>),
     M(Attributes<'a>),
     L(Vec<Value<'a>>),
@@ -39,7 +40,7 @@ impl<'a> Attributes<'a> {
     /// # Errors
     ///
     /// The name that is there twice.
-    pub(super) fn new(mut all: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, Cow<'a, str>> {
+    pub(super) fn new(mut all: Vec<(Text<'a>, Value<'a>)>) -> Result<Self, Text<'a>> {
         sort(&mut all);
         match all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             Some(pair) => Err(pair[0].0.clone()),
@@ -49,15 +50,15 @@ impl<'a> Attributes<'a> {
 
     /// Strings, whose names differ and are in order.
     pub(crate) fn of_texts<const N: usize>(texts: [(&'static str, Cow<'a, str>); N]) -> Self {
-        let attribute = |(name, text)| (Cow::from(name), Value::S(text));
+        let attribute = |(name, text)| (Text::from(name), Value::S(Text::Any(text)));
         let all = Vec::from(texts.map(attribute));
-        debug_assert!(all.is_sorted_by_key(|(name, _)| (rank(name), name.clone())));
+        debug_assert!(all.is_sorted_by_key(|(name, _)| (rank(name), name.to_string())));
         Attributes(all)
     }
 
     /// The value under a name.
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
+        let (_, value) = self.0.iter().find(|(known, _)| **known == *name)?;
         Some(value)
     }
 
@@ -74,15 +75,20 @@ impl<'a> Attributes<'a> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
+    /// The same, for who writes them.
+    pub(super) fn entries(&self) -> &[(Text<'a>, Value<'a>)] {
+        &self.0
+    }
+
     /// The item as the SDK holds it.
     pub fn into_item(self) -> Item {
-        let owned = |(name, value): (Cow<str>, Value)| (name.into_owned(), value.into_owned());
+        let owned = |(name, value): (Text, Value)| (name.into_owned(), value.into_owned());
         self.0.into_iter().map(owned).collect()
     }
 }
 
-fn sort(all: &mut [(Cow<str>, Value)]) {
-    all.sort_unstable_by(|(one, _), (other, _)| (rank(one), one).cmp(&(rank(other), other)));
+fn sort(all: &mut [(Text, Value)]) {
+    all.sort_unstable_by(|(one, _), (other, _)| (rank(one), &**one).cmp(&(rank(other), &**other)));
 }
 
 /// The keys come first, since they say what the rest is about.
@@ -96,7 +102,7 @@ fn rank(name: &str) -> u8 {
 
 impl Value<'_> {
     fn into_owned(self) -> AttributeValue {
-        let texts = |texts: Vec<Cow<str>>| texts.into_iter().map(Cow::into_owned).collect();
+        let texts = |texts: Vec<Text>| texts.into_iter().map(Text::into_owned).collect();
         let blob = |bytes: Cow<[u8]>| Blob::new(bytes.into_owned());
         match self {
             Value::S(text) => AttributeValue::S(text.into_owned()),
@@ -116,7 +122,7 @@ impl Value<'_> {
 impl<'a> From<&'a Item> for Attributes<'a> {
     fn from(item: &'a Item) -> Self {
         let borrowed = |(name, value): (&'a String, &'a AttributeValue)| {
-            (Cow::from(name.as_str()), Value::from(value))
+            (Text::from(name.as_str()), Value::from(value))
         };
         let mut all: Vec<_> = item.iter().map(borrowed).collect();
         sort(&mut all);
@@ -127,7 +133,7 @@ impl<'a> From<&'a Item> for Attributes<'a> {
 impl<'a> From<&'a AttributeValue> for Value<'a> {
     fn from(value: &'a AttributeValue) -> Self {
         use AttributeValue as V;
-        let text = |text: &'a String| Cow::from(text.as_str());
+        let text = |text: &'a String| Text::from(text.as_str());
         let bytes = |blob: &'a Blob| Cow::from(blob.as_ref());
         match value {
             V::S(s) => Value::S(text(s)),
