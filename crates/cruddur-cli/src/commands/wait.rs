@@ -6,6 +6,7 @@ use cruddur_core::cognito::Pool;
 use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
 use cruddur_core::{Error, Result, Service};
+use serde::Serialize;
 
 use crate::context::Context;
 
@@ -42,13 +43,23 @@ pub enum Waited {
     Cognito,
 }
 
+/// A service that has answered.
+#[derive(Debug, Serialize)]
+pub struct Ready {
+    service: String,
+    at: String,
+}
+
 pub async fn wait(context: &Context, args: &WaitArgs) -> anyhow::Result<()> {
     let services = if args.services.is_empty() {
         configured(context)
     } else {
         args.services.clone()
     };
-    until_ready(context, &services, args.patience).await
+    let ready = until_ready(context, &services, args.patience).await?;
+    // People have been told.
+    context.ui.list(&ready, |_| Ok(()))?;
+    Ok(())
 }
 
 /// The services that a run with this target uses.
@@ -67,7 +78,8 @@ pub async fn until_ready(
     context: &Context,
     services: &[Waited],
     patience: Patience,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Ready>> {
+    let mut ready = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(patience.timeout.into());
     let target = &context.target;
     for service in services {
@@ -75,21 +87,22 @@ pub async fn until_ready(
             Waited::Ddb => {
                 let table = Table::connect(target).await?;
                 let ask = || table.answers();
-                asked(context, deadline, Service::DynamoDb, table.at(), ask).await?;
+                ready.push(asked(context, deadline, Service::DynamoDb, table.at(), ask).await?);
             }
             Waited::Db => {
                 let database = Database::connect(target)?;
                 let ask = || async { database.exists().await.map(|_| ()) };
-                asked(context, deadline, Service::Postgres, &database.at(), ask).await?;
+                let at = database.at();
+                ready.push(asked(context, deadline, Service::Postgres, &at, ask).await?);
             }
             Waited::Cognito => {
                 let pool = Pool::connect(target).await?;
                 let ask = || pool.answers();
-                asked(context, deadline, Service::Cognito, pool.at(), ask).await?;
+                ready.push(asked(context, deadline, Service::Cognito, pool.at(), ask).await?);
             }
         }
     }
-    Ok(())
+    Ok(ready)
 }
 
 async fn asked<F: Future<Output = Result<()>>>(
@@ -98,7 +111,7 @@ async fn asked<F: Future<Output = Result<()>>>(
     service: Service,
     at: &str,
     ask: impl Fn() -> F,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ready> {
     let mut told = false;
     loop {
         let answer = tokio::time::timeout_at((deadline + GRACE).into(), ask()).await;
@@ -110,7 +123,10 @@ async fn asked<F: Future<Output = Result<()>>>(
         match answer.map_err(no_answer).flatten() {
             Ok(()) => {
                 context.ui.status(format_args!("{service} at {at} answers"));
-                return Ok(());
+                return Ok(Ready {
+                    service: service.to_string(),
+                    at: at.to_owned(),
+                });
             }
             Err(error) if Instant::now() < deadline && is_not_up_yet(&error) => {
                 if !told {

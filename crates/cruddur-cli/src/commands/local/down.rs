@@ -4,7 +4,7 @@ use clap::Args;
 use cruddur_local::Down;
 
 use super::restart::STOP_TIMEOUT;
-use super::stack_dir;
+use super::{stack_dir, status};
 use crate::context::Context;
 
 #[derive(Debug, Args)]
@@ -22,5 +22,6 @@ pub async fn down(context: &Context, _args: &DownArgs) -> anyhow::Result<ExitCod
         Down::Stopped => format!("the local stack has ended; its data stays in {folder}"),
         Down::Killed => format!("the local stack had to be killed; its data stays in {folder}"),
     });
+    status::document(context, &dir).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -41,12 +41,7 @@ struct Report {
 pub async fn status(context: &Context, _args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let ui = &context.ui;
     let dir = stack_dir(context)?;
-    let status = dir.status()?;
-    let services = match &status {
-        Status::Running(_) => cruddur_local::health(&dir).await?,
-        _ => Vec::new(),
-    };
-    let report = report(&dir, &status, services);
+    let (status, report) = look(&dir).await?;
     if ui.output != Output::Table || matches!(status, Status::Running(_)) {
         ui.show(&report, |out| show(ui, out, &report.services))?;
     }
@@ -56,6 +51,25 @@ pub async fn status(context: &Context, _args: &StatusArgs) -> anyhow::Result<Exi
     } else {
         ExitCode::from(UNREACHABLE)
     })
+}
+
+/// Prints how the stack is for programs, after a command that has told people.
+pub async fn document(context: &Context, dir: &StackDir) -> anyhow::Result<()> {
+    if context.ui.output != Output::Table {
+        let (_, report) = look(dir).await?;
+        context.ui.show(&report, |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+async fn look(dir: &StackDir) -> anyhow::Result<(Status, Report)> {
+    let status = dir.status()?;
+    let services = match &status {
+        Status::Running(_) => cruddur_local::health(dir).await?,
+        _ => Vec::new(),
+    };
+    let report = report(dir, &status, services);
+    Ok((status, report))
 }
 
 fn report(dir: &StackDir, status: &Status, services: Vec<ServiceHealth>) -> Report {

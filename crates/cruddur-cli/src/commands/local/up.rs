@@ -13,8 +13,8 @@ use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::logs::{Log, PAUSE};
-use super::stack_dir;
 use super::stream::keep_up;
+use super::{stack_dir, status};
 use crate::app::Interruption;
 use crate::context::Context;
 use crate::error::FAILED;
@@ -68,6 +68,7 @@ pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
     if args.detach {
         let (state, already) = detached(context, &dir, args.manner.clone()).await?;
         tell(context, &state, already);
+        status::document(context, &dir).await?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Status::Running(state) = dir.status()? {

@@ -87,7 +87,19 @@ fn from_up_to_down() {
     assert_eq!(support::status(&mut follower).code(), Some(0));
     folder.run(&["db", "create"]).exits(0);
 
-    folder.run(&["local", "down"]).exits(0);
+    // What those tell who changed something is what the look at it tells.
+    let looked = folder.run(&["local", "status", "-o", "json"]).exits(0);
+    let up = ["local", "up", "--detach", "-o", "json"];
+    let up = folder.run(&up).exits(0).json();
+    assert_eq!(
+        up["services"][0]["address"],
+        looked.json()["services"][0]["address"]
+    );
+    assert_eq!(up["state"], "running");
+    let ready = folder.run(&["wait", "-o", "jsonl"]).exits(0);
+    assert_eq!(ready.stdout.lines().count(), 3, "{ready}");
+    let down = folder.run(&["local", "down", "-o", "json"]).exits(0).json();
+    assert_eq!(down["state"], "stopped");
     let stopped = folder
         .run(&["local", "status", "-o", "json"])
         .exits(4)
