@@ -78,7 +78,7 @@ const LOCAL: &[&[&str]] = &[
     ],
     &["local", "snapshot", "save", "known"],
     &["local", "snapshot", "list"],
-    &["local", "snapshot", "restore", "known"],
+    &["local", "snapshot", "restore", "known", "-y"],
     &["local", "snapshot", "delete", "known", "--yes"],
     &["local", "down"],
 ];

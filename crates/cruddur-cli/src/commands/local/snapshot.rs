@@ -19,11 +19,11 @@ pub enum SnapshotCommand {
     /// Keep the data under a name
     Save(SnapshotArgs),
     /// Put the data back as it was under a name, over what there is now
-    Restore(SnapshotArgs),
+    Restore(ConfirmedArgs),
     /// List the names, the oldest first
     List,
     /// Delete what was kept under a name
-    Delete(DeleteArgs),
+    Delete(ConfirmedArgs),
 }
 
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub struct SnapshotArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct DeleteArgs {
+pub struct ConfirmedArgs {
     #[command(flatten)]
     snapshot: SnapshotArgs,
     /// Do not ask
@@ -76,11 +76,11 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
     )
 }
 
-async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
-    let (dir, name) = (stack_dir(context)?, args.name);
+async fn restore(context: &Context, args: ConfirmedArgs) -> anyhow::Result<()> {
+    let (dir, name) = (stack_dir(context)?, args.snapshot.name);
     let folder = dir.path().display();
     cruddur_local::snapshot_check(&dir, &name)?;
-    let done = Done::new(&dir, Some(&name), args.dry.dry_run);
+    let done = Done::new(&dir, Some(&name), args.snapshot.dry.dry_run);
     if done.dry_run {
         return done.show(
             context,
@@ -88,6 +88,11 @@ async fn restore(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
                 "would put the data of the local stack in {folder} back as it was in {name}"
             ),
         );
+    }
+    if !args.yes {
+        let question =
+            format_args!("put {name} over the data of the local stack in {folder}? [y/N]");
+        context.ui.confirm(question, "--yes")?;
     }
     let work = {
         let name = name.clone();
@@ -122,7 +127,7 @@ fn list(context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn delete(context: &Context, args: &DeleteArgs) -> anyhow::Result<()> {
+fn delete(context: &Context, args: &ConfirmedArgs) -> anyhow::Result<()> {
     let dir = stack_dir(context)?;
     let name = &args.snapshot.name;
     // Nobody is asked about what is not there.

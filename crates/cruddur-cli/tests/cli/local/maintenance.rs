@@ -20,7 +20,7 @@ fn a_copy_that_fails_is_removed_told_and_followed_by_a_start() {
     let data = folder.environment.path().join(".cruddur");
     // Nobody can copy a socket, root neither: it stands for a disk that is full.
     let _inside = UnixListener::bind(data.join("snapshots/one/postgres/socket")).unwrap();
-    let restore = ["local", "snapshot", "restore", "one"];
+    let restore = ["local", "snapshot", "restore", "one", "--yes"];
     let failed = folder.run(&restore).exits(1);
     assert!(
         failed.stderr.contains("restore.new/postgres/socket"),
@@ -80,7 +80,7 @@ fn a_shell_with_the_stacks_variables_is_told_when_they_are_old() {
     eval(&mut folder);
     folder.run(&["db", "create"]).exits(0);
     let restore = folder
-        .run(&["local", "snapshot", "restore", "old"])
+        .run(&["local", "snapshot", "restore", "old", "-y"])
         .exits(0);
     assert!(told(&restore), "{restore}");
     eval(&mut folder);
@@ -155,7 +155,7 @@ fn what_ends_a_running_stack_for_a_while_waits_for_whatever_else_does() {
     }
     assert_eq!(state(&folder), "running");
     folder
-        .run(&["local", "snapshot", "restore", "one"])
+        .run(&["local", "snapshot", "restore", "one", "-y"])
         .exits(0);
 }
 

@@ -116,7 +116,7 @@ fn from_up_to_down() {
     assert!(elsewhere.stderr.contains("is not running"), "{elsewhere}");
     // Nothing of that is dropped unless it was named.
     for drop in [&["ddb", "drop"][..], &["db", "drop"], &["db", "setup"]] {
-        let refused = folder.run(drop).exits(5);
+        let refused = folder.run(&[drop, &["--dry-run"]].concat()).exits(5);
         assert!(refused.stderr.contains("local up --detach"), "{refused}");
     }
     let named = ["ddb", "drop", "--endpoint-url", "http://127.0.0.1:1"];
@@ -326,6 +326,9 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     folder.run(&["local", "snapshot", "save", "known"]).exits(1);
     folder.run(&["local", "snapshot", "save", "../x"]).exits(2);
     folder.run(&["local", "snapshot", "restore", "no"]).exits(6);
+    folder
+        .run(&["local", "snapshot", "restore", "known"])
+        .exits(5);
     for dry in [
         &["local", "snapshot", "save", "other", "--dry-run"][..],
         &["local", "snapshot", "restore", "known", "--dry-run"],
@@ -344,7 +347,7 @@ fn reset_asks_and_a_snapshot_brings_everything_back() {
     folder.run(&["local", "reset", "-y"]).exits(0);
     folder.run(&["db", "users"]).exits(6);
     folder
-        .run(&["local", "snapshot", "restore", "known"])
+        .run(&["local", "snapshot", "restore", "known", "--yes"])
         .exits(0);
     // As it was: running, and with all three services' data.
     let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();

@@ -113,7 +113,7 @@ fn a_snapshot_that_is_put_back_is_followed_from_its_beginning() {
     for _ in 0..2 {
         run(&["ddb", "stream", "drain"]);
         assert_eq!(last_message(environment), "moved later");
-        run(&["local", "snapshot", "restore", "one"]);
+        run(&["local", "snapshot", "restore", "one", "-y"]);
         assert_ne!(last_message(environment), "moved later");
     }
 }
