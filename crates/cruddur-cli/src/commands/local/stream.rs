@@ -37,7 +37,7 @@ pub async fn keep_up(context: &Context) -> Infallible {
 async fn follow_once(context: &Context) -> Result<()> {
     let table = Table::connect(&context.target).await?;
     let streams = Streams::connect(&context.target).await?;
-    let file = CheckpointFile::of(&context.folder, table.name());
+    let file = CheckpointFile::of(&context.folder, table.name(), false);
     let file = file.map_err(|error| Error::Failed(error.to_string()))?;
     let checkpoint = file.load(&context.ui);
     let mut sink = Log {

@@ -25,7 +25,7 @@ pub struct ApplyArgs {
 pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
     let table = Table::connect(&context.target).await?;
     let streams = Streams::connect(&context.target).await?;
-    let file = CheckpointFile::of(&context.folder, table.name())?;
+    let file = CheckpointFile::of(&context.folder, table.name(), context.target.production)?;
     let checkpoint = match args.from_start {
         true => None,
         false => file.load(&context.ui),

@@ -10,7 +10,8 @@ use cruddur_core::stream::Checkpoint;
 use crate::own_file;
 use crate::ui::Ui;
 
-/// The file `stream-TABLE.json` among those of a folder.
+/// The file `stream-TABLE.json` among those of a folder; of production's table, whose
+/// name is the same, `production-stream-TABLE.json`.
 #[derive(Debug)]
 pub struct CheckpointFile {
     path: PathBuf,
@@ -18,9 +19,14 @@ pub struct CheckpointFile {
 
 impl CheckpointFile {
     /// The file for a table, whether it is there or not.
-    pub fn of(folder: &Path, table: &str) -> Result<CheckpointFile, cruddur_local::Error> {
+    pub fn of(
+        folder: &Path,
+        table: &str,
+        production: bool,
+    ) -> Result<CheckpointFile, cruddur_local::Error> {
+        let whose = if production { "production-" } else { "" };
         // A table's name may be an ARN, whose slashes are none of a path.
-        let name = format!("stream-{}.json", table.replace('/', "_"));
+        let name = format!("{whose}stream-{}.json", table.replace('/', "_"));
         let path = own_file::path(folder, &name)?;
         Ok(CheckpointFile { path })
     }
