@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
 
+use cruddur_core::target::{DEFAULT_CONNECTION_URL, DEFAULT_ENDPOINT_URL};
 use cruddur_core::{Error, Service};
 
 use crate::args::{Global, quoted};
@@ -134,7 +135,7 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
         Error::Credentials { cause, .. } if cause.starts_with("AccessDeniedException") => {
             "have it allowed for these credentials, or use those of someone who may".to_owned()
         }
-        Error::Unreachable { service, .. } => unreachable(*service, production),
+        Error::Unreachable { service, at, .. } => unreachable(*service, at, global),
         Error::Tls { .. } => {
             "sslrootcert in the URL names a file of authorities to trust, or `rds` for those of \
              Amazon RDS; sslmode says what is asked of the server"
@@ -212,17 +213,29 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
     })
 }
 
-fn unreachable(service: Service, production: bool) -> String {
-    let variable = match service {
-        Service::Postgres if production => return "check PROD_CONNECTION_URL".to_owned(),
-        _ if production => return "check the network and the region".to_owned(),
-        Service::Postgres => "CONNECTION_URL",
-        Service::Cognito => "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
-        Service::DynamoDb | Service::DynamoDbStreams => {
-            "--endpoint-url or AWS_ENDPOINT_URL_DYNAMODB"
+fn unreachable(service: Service, at: &str, global: &Global) -> String {
+    let (is_default, variable) = match service {
+        Service::Postgres => {
+            let server = format!("@{at}/");
+            (DEFAULT_CONNECTION_URL.contains(&server), "CONNECTION_URL")
         }
+        Service::DynamoDb | Service::DynamoDbStreams => {
+            let flag_or_variable = "--endpoint-url or AWS_ENDPOINT_URL_DYNAMODB";
+            (at == DEFAULT_ENDPOINT_URL, flag_or_variable)
+        }
+        Service::Cognito => (false, "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"),
     };
-    format!("start one with `cruddur local up --detach`, or point {variable} at yours")
+    match global.prod {
+        true if service == Service::Postgres => "check PROD_CONNECTION_URL".to_owned(),
+        true if global.endpoint_url.is_none() => "check the network and the region".to_owned(),
+        false if is_default => {
+            format!("start one with `cruddur local up --detach`, or point {variable} at yours")
+        }
+        _ => format!(
+            "see that it runs there; `cruddur target{}` shows where the address comes from",
+            global.flags()
+        ),
+    }
 }
 
 /// How to come by credentials.
