@@ -28,10 +28,10 @@ impl Cli {
     /// The error where two flags exclude each other of which one stands before
     /// the command's name and the other after it: that clap does not see.
     pub fn conflict(&self) -> Option<clap::Error> {
-        let setup_local = matches!(&self.command, Command::Setup(args) if args.local);
-        let (one, other) = match &self.global {
-            global if global.quiet && global.verbose => ("--quiet", "--verbose"),
-            global if global.prod && setup_local => ("--prod", "--local"),
+        let (one, other) = match (&self.global, &self.command) {
+            (global, _) if global.quiet && global.verbose => ("--quiet", "--verbose"),
+            (global, Command::Setup(args)) if global.prod && args.local => ("--prod", "--local"),
+            (global, Command::Local(_)) if global.prod => ("--prod", "local"),
             _ => return None,
         };
         let message = format!("the argument '{one}' cannot be used with '{other}'");

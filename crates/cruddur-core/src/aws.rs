@@ -235,7 +235,8 @@ fn why_no_credentials(error: &(dyn StdError + 'static)) -> String {
     if cause.contains("credentials-login") {
         "the profile is one of `aws login`, whose sessions cannot be read here".to_owned()
     } else if cause.starts_with("no credentials found in chain") {
-        "no credentials are in the environment, in the profile or in the instance metadata".to_owned()
+        "no credentials are in the environment, in the profile or in the instance metadata"
+            .to_owned()
     } else if cause == "the credential provider was not enabled" {
         "the profile is not there, or has no credentials".to_owned()
     } else {

@@ -35,6 +35,9 @@ fn wrong_arguments() {
             // clap knows only what stands on the same side of the command.
             environment.run(&["setup", "--prod", "--local"]),
             environment.run(&["--prod", "setup", "--local"]),
+            environment.run(&["--prod", "local", "reset", "--yes"]),
+            // Each of these runs is given a --table.
+            environment.run(&["ddb", "drop", "other"]),
             environment.run(&["-q", "target", "-v"]),
         ]
     );

@@ -31,9 +31,7 @@ struct Dropped {
 pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
     let dry_run = args.dry.dry_run;
-    if !dry_run {
-        context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
-    }
+    context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
     let there = database.may_be_dropped().await?;
     if there && (dry_run || context.target.production) {
         announce(context, &database).await?;

@@ -59,9 +59,7 @@ impl Steps<'_> {
 
 pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
-    if !args.dry.dry_run {
-        context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
-    }
+    context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
     let there = database.may_be_dropped().await?;
     if there && (args.dry.dry_run || context.target.production) {
         drop::announce(context, &database).await?;

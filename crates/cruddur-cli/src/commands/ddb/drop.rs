@@ -33,17 +33,20 @@ struct Report<'a> {
 
 pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
     let mut table = Table::connect(&context.target).await?;
-    if let Some(name) = &args.name {
-        table = table.named(name);
+    match (&args.name, &context.global.table) {
+        (Some(name), Some(other)) if name != other => {
+            let two = format!("{name} is to be dropped, and --table names {other}");
+            return Err(Error::Usage(two).into());
+        }
+        (Some(name), _) => table = table.named(name),
+        (None, _) => {}
     }
     let options = DropOptions {
         if_exists: args.if_exists,
         dry_run: args.dry.dry_run,
         ..DropOptions::default()
     };
-    if !options.dry_run {
-        context.may_drop_at(Service::DynamoDb, "--endpoint-url")?;
-    }
+    context.may_drop_at(Service::DynamoDb, "--endpoint-url")?;
     if context.target.production || options.dry_run {
         let there = super::announce(context, &table).await?;
         if there && !options.dry_run {
@@ -54,7 +57,8 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
         Ok(dropped) => dropped == Dropped::Dropped,
         // Whoever wants it gone does not want to hear how to create it.
         Err(error @ Error::TableNotFound { .. }) => {
-            return Err(Error::NotFound(error.to_string()).into());
+            let said = format!("{error}; with --if-exists that is no error");
+            return Err(Error::NotFound(said).into());
         }
         Err(error) => return Err(error.into()),
     };
