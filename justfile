@@ -6,6 +6,11 @@ ci:
 test:
     cargo test
 
+# Whether dependencies have the licenses, the sources and no advisory that deny.toml
+# says; needs `cargo install cargo-deny`.
+deny:
+    cargo deny check
+
 # Formats, and shows what the linter has to say.
 lint:
     cargo fmt --all
