@@ -328,7 +328,8 @@ fn no_command_is_left_out() {
 }
 
 fn collect(path: &[String], leaves: &mut Vec<Vec<String>>) {
-    let help = Command::new(BINARY).args(path).arg("-h").output().unwrap();
+    let mut help = Command::new(BINARY);
+    let help = help.args(path).arg("-h").env_clear().output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let commands: Vec<&str> = help
         .lines()

@@ -30,9 +30,11 @@ fn describe(path: &[&str], shown: &mut String) {
 }
 
 fn help(path: &[&str]) -> String {
+    // Help is as wide as COLUMNS says.
     let output = std::process::Command::new(BINARY)
         .args(path)
         .arg("-h")
+        .env_clear()
         .output()
         .unwrap();
     assert!(output.status.success(), "{path:?}");
