@@ -119,6 +119,11 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
     let flags = global.flags();
     Some(match error {
         Error::NotConfigured { set, .. } => format!("set {set}"),
+        Error::Refused(why) if !production && why.contains("marked as production") => {
+            "production is reached with --prod; a copy of it for development is told by \
+             `update cruddur.marker set environment = 'development'` in that database"
+                .to_owned()
+        }
         Error::Refused(why) if !production && why.contains("--prod") => {
             "production is reached with --prod; `cruddur target` shows where a run goes".to_owned()
         }

@@ -46,7 +46,8 @@ pub(crate) fn find(state: &CognitoidpStateView) -> Option<Ids> {
     })
 }
 
-/// A new pool with these users, each able to sign in.
+/// A new pool with these users, each of whom has to be given a password before
+/// signing in.
 pub(crate) fn create(users: &[PoolUser]) -> UserPoolView {
     let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
     let id = format!("{REGION}_{}", digits(9));

@@ -27,7 +27,7 @@ pub enum UsersCommand {
 pub struct AddArgs {
     /// The handle, which is the pool's preferred_username
     handle: String,
-    /// The address to sign in with
+    /// The user's address
     #[arg(long)]
     email: String,
     /// The name people see [default: the handle]
