@@ -120,7 +120,7 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
     Some(match error {
         Error::NotConfigured { set, .. } => format!("set {set}"),
         Error::Refused(why) if !production && why.contains("marked as production") => {
-            "production is reached with --prod; a copy of it for development is told by \
+            "production is reached with --prod; a copy of it for development is unmarked by \
              `update cruddur.marker set environment = 'development'` in that database"
                 .to_owned()
         }

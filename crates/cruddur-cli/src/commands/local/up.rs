@@ -245,4 +245,17 @@ pub fn tell(context: &Context, state: &State, already: bool) {
     for service in Service::ALL {
         ui.status(format_args!("{service}: {}", state.address(service)));
     }
+    tell_of_other_table(context, state);
+}
+
+/// Says so where messages of this run's table would move no conversation.
+pub fn tell_of_other_table(context: &Context, state: &State) {
+    let own = &context.target.table.value;
+    match &state.table {
+        Some(other) if state.follows_stream && other != own => context.ui.warning(format_args!(
+            "the local stack moves the conversations of table {other}, and not those of {own}; \
+             end it, and start it again with --table {own}"
+        )),
+        _ => {}
+    }
 }

@@ -62,6 +62,7 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
         let (state, _) = up::detached(context, &dir, Manner::default()).await?;
         renewed = context.renewed();
         tell_elsewhere(&renewed, &state);
+        up::tell_of_other_table(&renewed, &state);
         &renewed
     } else {
         context

@@ -91,12 +91,19 @@ fn from_up_to_down() {
     // What those tell who changed something is what the look at it tells.
     let looked = folder.run(&["local", "status", "-o", "json"]).exits(0);
     let up = ["local", "up", "--detach", "-o", "json"];
-    let up = folder.run(&up).exits(0).json();
+    let up = folder.run(&up).exits(0);
+    assert!(!up.stderr.contains("warning"), "{up}");
+    let up = up.json();
     assert_eq!(
         up["services"][0]["address"],
         looked.json()["services"][0]["address"]
     );
     assert_eq!(up["state"], "running");
+    let own = std::mem::replace(&mut folder.environment.table, "other".to_owned());
+    let of_other = folder.run(&["local", "up", "--detach"]).exits(0);
+    let told = "warning: the local stack moves the conversations of table";
+    assert!(of_other.stderr.contains(told), "{of_other}");
+    folder.environment.table = own;
     let ready = folder.run(&["wait", "-o", "jsonl"]).exits(0);
     assert_eq!(ready.stdout.lines().count(), 3, "{ready}");
     let down = folder.run(&["local", "down", "-o", "json"]).exits(0).json();
