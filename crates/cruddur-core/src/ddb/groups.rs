@@ -100,13 +100,9 @@ impl Table {
             .expression_attribute_values(":to", string(key(MANY)))
             .projection_expression("sk");
         let mut taken = HashSet::new();
-        self.every_page(query, |page| {
-            let items = page.items.unwrap_or_default();
-            taken.extend(
-                items
-                    .iter()
-                    .filter_map(|item| text(item, "sk").map(str::to_owned)),
-            );
+        self.every_page(query, |items| {
+            let keys = items.iter().filter_map(|item| text(item, "sk"));
+            taken.extend(keys.map(str::to_owned));
         })
         .await?;
         let mut free = (0..).filter(|shift| !taken.contains(&key(*shift)));
@@ -124,8 +120,7 @@ impl Table {
 
     async fn found_groups(&self, query: QueryFluentBuilder) -> Result<Vec<GroupItem>> {
         let mut items = Vec::new();
-        self.every_page(query, |page| {
-            let found = page.items.unwrap_or_default();
+        self.every_page(query, |found| {
             items.extend(found.into_iter().filter_map(GroupItem::read));
         })
         .await?;

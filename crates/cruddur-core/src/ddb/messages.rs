@@ -142,7 +142,8 @@ impl Table {
             .scan_index_forward(false)
             .limit(1);
         let answer = query.send().await.map_err(|error| self.error(error))?;
-        let newest = answer.items.and_then(|items| items.into_iter().next());
+        let items = answer.items.ok_or_else(|| self.empty_answer())?;
+        let newest = items.into_iter().next();
         Ok(newest.and_then(|item| time::parse_instant(super::item::text(&item, "sk")?)))
     }
 

@@ -3,7 +3,6 @@
 //! Not by the SDK's paginators: where a page leads back to itself, they end as
 //! if it were the last, and what is missing goes unnoticed.
 
-use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use super::Table;
@@ -15,8 +14,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::WrongServer`] where a page leads back to itself, and
-    /// why a request failed.
+    /// [`crate::Error::WrongServer`] where a page leads back to itself or has no
+    /// list, and why a request failed.
     pub async fn list_tables(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         let mut start = None;
@@ -27,7 +26,7 @@ impl Table {
                 .send()
                 .await
                 .map_err(|error| self.error(error))?;
-            names.extend(page.table_names.unwrap_or_default());
+            names.extend(page.table_names.ok_or_else(|| self.empty_answer())?);
             let next = page.last_evaluated_table_name;
             start = self.next_page(start.as_ref(), next)?;
             if start.is_none() {
@@ -47,7 +46,7 @@ impl Table {
             .expression_attribute_values(":pk", string(pk))
     }
 
-    /// Hands every page of a query to `take`.
+    /// Hands the items of every page of a query to `take`.
     ///
     /// # Errors
     ///
@@ -55,16 +54,15 @@ impl Table {
     pub(crate) async fn every_page(
         &self,
         query: QueryFluentBuilder,
-        mut take: impl FnMut(QueryOutput),
+        mut take: impl FnMut(Vec<Item>),
     ) -> Result<()> {
         let mut start: Option<Item> = None;
         loop {
             let request = query.clone().set_exclusive_start_key(start.clone());
             let answer = request.send().await;
-            let mut page = answer.map_err(|error| self.error(error))?;
-            let next = page.last_evaluated_key.take();
-            take(page);
-            start = self.next_page(start.as_ref(), next)?;
+            let page = answer.map_err(|error| self.error(error))?;
+            take(page.items.ok_or_else(|| self.empty_answer())?);
+            start = self.next_page(start.as_ref(), page.last_evaluated_key)?;
             if start.is_none() {
                 return Ok(());
             }

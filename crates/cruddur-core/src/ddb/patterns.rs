@@ -150,7 +150,8 @@ impl Table {
                 .send()
                 .await
                 .map_err(|error| self.error(error))?;
-            found.items.extend(page.items.unwrap_or_default());
+            let items = page.items.ok_or_else(|| self.empty_answer())?;
+            found.items.extend(items);
             // The upper bound of BETWEEN belongs to it.
             found.items.retain(|item| {
                 window.before.is_none() || text(item, "sk") != window.before.as_deref()

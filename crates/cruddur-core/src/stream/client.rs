@@ -48,8 +48,10 @@ pub(crate) struct Page {
 /// Why a read of a shard gave nothing.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// The iterator, or the position it was made from, is of no use any more:
-    /// it expired, or the server has forgotten it.
+    /// The iterator is older than fifteen minutes.
+    Expired(Error),
+    /// The iterator, or the position it was made from, is of no use any more: the
+    /// server has forgotten it.
     Stale(Error),
     /// The records at the position are older than the stream keeps them.
     Trimmed,
@@ -134,7 +136,7 @@ impl Streams {
                 }
                 Err(error) => return Err(self.error(error)),
             };
-            let Some(stream) = stream else { break };
+            let stream = stream.ok_or_else(|| self.unreadable("it describes no stream"))?;
             shards.extend(
                 stream
                     .shards
@@ -159,7 +161,7 @@ impl Streams {
         arn: &str,
         shard: &str,
         from: From,
-    ) -> Result<Option<String>, Unread> {
+    ) -> Result<String, Unread> {
         let kind = match from {
             From::TrimHorizon => ShardIteratorType::TrimHorizon,
             From::Latest => ShardIteratorType::Latest,
@@ -179,7 +181,8 @@ impl Streams {
             .send()
             .await
             .map_err(|error| self.unread(error))?;
-        Ok(answer.shard_iterator)
+        let iterator = answer.shard_iterator;
+        iterator.ok_or_else(|| Unread::Failed(self.unreadable("it has no iterator")))
     }
 
     pub(crate) async fn read(&self, iterator: &str) -> Result<Page, Unread> {
@@ -195,17 +198,19 @@ impl Streams {
             .map_err(|error| self.unread(error))?;
         let records = match records.take() {
             Some(records) => records.text().and_then(event::records),
-            None if answer.records().is_empty() => Ok(Vec::new()),
-            None => Err("its records cannot be told from the rest".to_owned()),
+            // Even a page without records has a list of them. What has none, and so
+            // no next page either, is not the end of a shard.
+            None => Err("it has no list of records".to_owned()),
         };
-        let records = records.map_err(|cause| {
-            let service = Service::DynamoDbStreams;
-            Unread::Failed(aws::unreadable(service, &self.at, &cause))
-        });
+        let records = records.map_err(|cause| Unread::Failed(self.unreadable(&cause)));
         Ok(Page {
             records: records?,
             next: answer.next_shard_iterator,
         })
+    }
+
+    fn unreadable(&self, cause: &str) -> Error {
+        aws::unreadable(Service::DynamoDbStreams, &self.at, cause)
     }
 
     /// Says that a shard which is written to no more does not come to its end.
@@ -228,10 +233,9 @@ impl Streams {
         match aws::code_of(&error) {
             Some("TrimmedDataAccessException") => Unread::Trimmed,
             Some("ResourceNotFoundException") => Unread::Gone,
+            Some("ExpiredIteratorException") => Unread::Expired(self.error(error)),
             // A server that was started anew calls what it gave before invalid.
-            Some("ExpiredIteratorException" | "ValidationException") => {
-                Unread::Stale(self.error(error))
-            }
+            Some("ValidationException") => Unread::Stale(self.error(error)),
             _ => Unread::Failed(self.error(error)),
         }
     }

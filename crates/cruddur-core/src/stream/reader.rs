@@ -188,19 +188,13 @@ impl<'a> Reader<'a> {
 
     async fn read(&self, shard: &str) -> Result<Page, Unread> {
         let iterator = match self.iterators.get(shard) {
-            Some(iterator) => Some(iterator.clone()),
+            Some(iterator) => iterator.clone(),
             None => {
                 let arn = &self.checkpoint.stream_arn;
                 self.streams.iterator(arn, shard, self.from(shard)).await?
             }
         };
-        match iterator {
-            Some(iterator) => self.streams.read(&iterator).await,
-            None => Ok(Page {
-                records: Vec::new(),
-                next: None,
-            }),
-        }
+        self.streams.read(&iterator).await
     }
 
     fn from(&self, shard: &str) -> From {
@@ -219,10 +213,11 @@ impl<'a> Reader<'a> {
         // What fails has nothing to do with where the shard is read.
         *resets += u32::from(!matches!(unread, Unread::Failed(_)));
         let believed = *resets > RESETS;
+        let expired = matches!(unread, Unread::Expired(_));
         let error = match unread {
             Unread::Failed(error) => return Err(error),
             Unread::Gone if !believed => return self.look().await,
-            Unread::Stale(error) => error,
+            Unread::Expired(error) | Unread::Stale(error) => error,
             Unread::Gone | Unread::Trimmed => Error::NotFound(format!(
                 "the stream {} has no records of {shard} any more",
                 self.checkpoint.stream_arn
@@ -231,11 +226,12 @@ impl<'a> Reader<'a> {
         if believed {
             return Err(error);
         }
-        // A new iterator may do; where none can be had, the position is wrong.
-        self.gap |= match self.iterators.remove(shard) {
-            None => self.checkpoint.shards.remove(shard).is_some(),
+        // A new iterator may do; where that does not, the position is wrong.
+        let known = self.iterators.remove(shard).is_some();
+        self.gap |= match known || expired {
+            false => self.checkpoint.shards.remove(shard).is_some(),
             // Without a position a new one begins with what comes from now on.
-            Some(_) => matches!(self.from(shard), From::Latest),
+            true => matches!(self.from(shard), From::Latest),
         };
         Ok(false)
     }

@@ -1,7 +1,7 @@
 //! Following the stream of a table.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::StreamViewType;
@@ -112,6 +112,53 @@ async fn tailing_shows_what_happens_from_now_on_and_changes_nothing() {
         assert!(log.checkpoint.is_none());
     }
     assert_at(&table, &one, group, 0).await;
+}
+
+#[tokio::test]
+async fn an_answer_without_what_was_asked_for_ends_no_shard() {
+    for operation in ["DescribeStream", "GetShardIterator", "GetRecords"] {
+        let table = table().await;
+        let (one, other) = (person("andrewbrown"), person("bayko"));
+        let group = group(&table, &one, &other, 0).await;
+        write(&table, group, "text 3", 3).await;
+        let answered = AtomicBool::new(false);
+        let proxy = Proxy::start(engine(), move |call| {
+            match call.operation == operation && !answered.swap(true, Ordering::SeqCst) {
+                true => Action::Answer(200, serde_json::json!({})),
+                false => Action::Forward,
+            }
+        })
+        .await;
+        let streams = streams_at(&proxy.url).await;
+        let mut log = Log::default();
+        let drained_once = drain(&table, &streams, None, false, &mut log).await;
+        let error = drained_once.unwrap_err();
+        assert!(matches!(error, Error::WrongServer { .. }), "{error}");
+        let log = drained(&table, &proxy.url, log.checkpoint).await;
+        assert_eq!(log.moved, 1, "{operation}");
+        assert_at(&table, &one, group, 3).await;
+    }
+}
+
+#[tokio::test]
+async fn an_iterator_that_expires_loses_no_position() {
+    let table = table().await;
+    let (one, other) = (person("andrewbrown"), person("bayko"));
+    let group = group(&table, &one, &other, 0).await;
+    let checkpoint = drained(&table, engine(), None).await.checkpoint;
+    write(&table, group, "text 3", 3).await;
+    let expired = AtomicBool::new(false);
+    let proxy = Proxy::start(engine(), move |call| {
+        match call.operation == "GetRecords" && !expired.swap(true, Ordering::SeqCst) {
+            true => exception("ExpiredIteratorException"),
+            false => Action::Forward,
+        }
+    })
+    .await;
+    let log = drained(&table, &proxy.url, checkpoint).await;
+    assert!(log.notices.is_empty(), "{:?}", log.notices);
+    // The message, and the two records of each of its two moves.
+    assert_eq!((log.moved, log.records.len()), (1, 5));
 }
 
 #[tokio::test]

@@ -231,6 +231,30 @@ async fn a_page_that_leads_back_to_itself_is_not_taken_for_the_last() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_without_a_list_is_not_an_empty_list() {
+    let proxy = Proxy::start(engine(), |_| Action::Answer(200, json!({}))).await;
+    let table = table_at(&proxy.url, "t").await;
+    let window = Window {
+        year: None,
+        before: None,
+        limit: 1000,
+    };
+    let group = Uuid::new_v4();
+    for error in [
+        table.messages(group, window).await.unwrap_err(),
+        table.list_tables().await.unwrap_err(),
+        table.summary().await.unwrap_err(),
+        table
+            .create_message(group, &person("bayko"), "hi", at(6))
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::WrongServer { .. }), "{error}");
+        assert!(error.to_string().contains("its answer is empty"), "{error}");
+    }
+}
+
 /// It keeps its time: no key was taken.
 #[tokio::test]
 async fn a_new_group_waits_for_capacity() {

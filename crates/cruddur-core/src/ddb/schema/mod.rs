@@ -239,7 +239,7 @@ impl Table {
             .send()
             .await;
         match result {
-            Ok(output) => Ok(output.table),
+            Ok(output) => output.table.map(Some).ok_or_else(|| self.empty_answer()),
             Err(error) if aws::code_of(&error) == Some("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(self.error(error)),
         }

@@ -79,8 +79,7 @@ impl Table {
     async fn items_of(&self, pk: String, projection: &str) -> Result<Vec<Item>> {
         let request = self.partition(pk).projection_expression(projection);
         let mut items = Vec::new();
-        self.every_page(request, |page| items.extend(page.items.unwrap_or_default()))
-            .await?;
+        self.every_page(request, |page| items.extend(page)).await?;
         Ok(items)
     }
 
