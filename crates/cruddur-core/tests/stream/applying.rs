@@ -41,6 +41,28 @@ async fn what_was_applied_or_is_older_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_group_that_needs_more_than_a_transaction_takes_is_moved_in_several() {
+    let table = table().await;
+    for (participants, items) in [(30, 3), (60, 1)] {
+        let people: Vec<_> = (0..participants)
+            .map(|n| person(&format!("{n} of {participants}")))
+            .collect();
+        let group = Uuid::new_v4();
+        for (number, owner) in people.iter().enumerate() {
+            let other = &people[(number + 1) % people.len()];
+            for micros in 0..items {
+                put(&table, group_item(group, owner, other, micros)).await;
+            }
+        }
+        let applied = apply(&table, &[inserted(group, &people[0], 10)]).await;
+        assert!(applied.failures.is_empty(), "{:?}", applied.failures);
+        for owner in &people {
+            assert_at(&table, owner, group, 10).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn digits_below_a_microsecond_leave_no_group_behind() {
     let table = table().await;
     let (one, other) = (person("andrewbrown"), person("bayko"));

@@ -11,6 +11,9 @@ use crate::ddb::item::{Item, string, text};
 use crate::ddb::transaction::{Actions, Condition, MAX_ACTIONS};
 use crate::time;
 
+/// How many actions a participant needs at most, but for items that are too many.
+const EACH: usize = 2;
+
 /// The actions, or some of them, of the transaction that brings a group forward.
 pub(super) struct Plan<'a> {
     table: &'a Table,
@@ -41,16 +44,25 @@ impl<'a> Plan<'a> {
             moved: 0,
             cut: false,
         };
-        for (owner, items) in by_owner(items) {
+        let owners = by_owner(items);
+        let mut others = owners.len();
+        for (owner, items) in owners {
+            others -= 1;
+            if plan.actions.len() + EACH > MAX_ACTIONS {
+                plan.cut = true;
+                break;
+            }
             let shift = shifts.get(&owner).copied().unwrap_or_default();
-            plan.participant(owner, items, shift);
+            let room = MAX_ACTIONS.saturating_sub(EACH * others);
+            plan.participant(owner, items, shift, room);
         }
         plan
     }
 
     /// Adds what one participant needs: the latest item at the newest message,
-    /// and no other.
-    fn participant(&mut self, owner: String, mut items: Vec<GroupItem>, shift: i64) {
+    /// and no other. What goes has to find room within the first `room` actions: the
+    /// rest is for the other participants.
+    fn participant(&mut self, owner: String, mut items: Vec<GroupItem>, shift: i64, room: usize) {
         let newest = self.newest;
         items.sort_by_cached_key(|item| (item.at(), item.sk.clone()));
         let Some(latest) = items.pop() else { return };
@@ -78,8 +90,7 @@ impl<'a> Plan<'a> {
             self.actions.check(self.table, &latest.item, unchanged);
         }
         for extra in &items {
-            // Room for what the next participant needs at least.
-            if self.actions.len() + 2 >= MAX_ACTIONS {
+            if self.actions.len() >= room {
                 self.cut = true;
                 break;
             }
