@@ -139,6 +139,7 @@ impl Table {
                 break;
             }
         }
+        shared.pay().await;
         Ok(scanned)
     }
 

@@ -125,6 +125,10 @@ impl<'a> Writer<'a> {
                 () = tokio::time::sleep_until(next), if waits => {}
             }
         }
+        // What the last calls cost is paid for as well, before somebody else consumes.
+        if let Some(pace) = self.pace.as_ref().filter(|_| !self.is_stopped()) {
+            tokio::time::sleep_until(pace.next()).await;
+        }
         self.finish()
     }
 

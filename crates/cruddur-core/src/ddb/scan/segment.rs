@@ -45,6 +45,14 @@ impl Shared {
             options: options.clone(),
         }
     }
+
+    /// Waits until all that was consumed is paid for.
+    pub async fn pay(&self) {
+        if let Some(pace) = &self.pace {
+            let paid = lock(pace).next();
+            tokio::time::sleep_until(paid).await;
+        }
+    }
 }
 
 /// What one request brought.
