@@ -152,10 +152,13 @@ impl Intercept for StillTrying {
         match context.output_or_error() {
             // Nobody tries again where nobody listens.
             Some(Err(error)) if chain_of(error).any(is_refused) => failures.cause = None,
-            Some(Err(error)) => {
-                let answered = context.response().map(answer);
-                failures.cause = Some(answered.unwrap_or_else(|| root_cause(error)));
-            }
+            Some(Err(error)) => match context.response() {
+                Some(response) if is_about_what_was_asked(response) => {
+                    *failures = Failures::default();
+                }
+                Some(response) => failures.cause = Some(answer(response)),
+                None => failures.cause = Some(root_cause(error)),
+            },
             _ => *failures = Failures::default(),
         }
         Ok(())
@@ -164,13 +167,27 @@ impl Intercept for StillTrying {
 
 /// What a server answered instead of what it was asked for.
 fn answer(response: &HttpResponse) -> String {
-    let body = response.body().bytes().unwrap_or_default();
-    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let kind = body["__type"].as_str().unwrap_or_default();
-    match kind.rsplit('#').next() {
-        Some(code) if !code.is_empty() => format!("it answers {code}"),
-        _ => format!("it answers HTTP {}", response.status()),
+    match code(response) {
+        Some(code) => format!("it answers {code}"),
+        None => format!("it answers HTTP {}", response.status()),
     }
+}
+
+/// Whether a server that is well says so, of a table or of others' writes.
+fn is_about_what_was_asked(response: &HttpResponse) -> bool {
+    let answers = [
+        "ConditionalCheckFailedException",
+        "ResourceInUseException",
+        "ResourceNotFoundException",
+        "TransactionCanceledException",
+    ];
+    code(response).is_some_and(|code| answers.contains(&&*code))
+}
+
+fn code(response: &HttpResponse) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(response.body().bytes()?).ok()?;
+    let code = body["__type"].as_str()?.rsplit('#').next()?;
+    Some(code.to_owned()).filter(|code| !code.is_empty())
 }
 
 #[cfg(test)]
