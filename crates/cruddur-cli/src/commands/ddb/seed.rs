@@ -9,6 +9,7 @@ use cruddur_core::ddb::Table;
 use cruddur_core::ddb::item::Person;
 use cruddur_core::ddb::seed::{Conversation, SeedOptions, SeedState, Seeded, built_in};
 use cruddur_core::time::{parse_given, to_key};
+use serde::Serialize;
 
 use super::MaxCapacity;
 use crate::args::{DryRun, not_prod};
@@ -37,6 +38,14 @@ pub struct SeedArgs {
     pace: MaxCapacity,
     #[command(flatten)]
     dry: DryRun,
+}
+
+/// What a conversation came to, or would.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    seeded: &'a Seeded,
+    dry_run: bool,
 }
 
 pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
@@ -69,10 +78,10 @@ pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
             }
         }
     }
-    context.ui.list(&seeded, |out| {
-        seeded
-            .iter()
-            .try_for_each(|one| tell(out, one, options.dry_run))
+    let dry_run = options.dry_run;
+    let shown = seeded.iter().map(|seeded| Shown { seeded, dry_run });
+    context.ui.list(&shown.collect::<Vec<_>>(), |out| {
+        seeded.iter().try_for_each(|one| tell(out, one, dry_run))
     })?;
     let units: f64 = seeded.iter().map(|one| one.consumed_capacity).sum();
     super::tell_units(context, units, "write");
