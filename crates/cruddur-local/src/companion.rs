@@ -70,9 +70,12 @@ impl Companion {
     }
 
     fn signal(&self, number: libc::c_int) {
-        // SAFETY: sends a signal. Its id is not another's: only `ended` waits
-        // for it, and needs the same value mutably.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, number) };
+        // A process that is stopped hears of the first when it goes on.
+        for number in [number, libc::SIGCONT] {
+            // SAFETY: sends a signal. Its id is not another's: only `ended` waits
+            // for it, and needs the same value mutably.
+            unsafe { libc::kill(self.child.id() as libc::pid_t, number) };
+        }
     }
 }
 

@@ -237,3 +237,34 @@ fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
         .exits(0);
     assert_eq!(folder.leftovers(), 0);
 }
+
+#[test]
+fn a_command_that_is_stopped_hears_of_the_end() {
+    let folder = Folder::new();
+    let script = "echo $$; kill -STOP $$; exec sleep 100";
+    let arguments = [
+        "local",
+        "exec",
+        "--ephemeral",
+        "-q",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let mut command = folder.environment.command(&arguments);
+    let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = String::new();
+    let mut stdout = io::BufReader::new(run.stdout.take().unwrap());
+    io::BufRead::read_line(&mut stdout, &mut child).unwrap();
+    let state = format!("/proc/{}/stat", child.trim());
+    let stopped = |stat: String| stat.contains(") T ");
+    let since = Instant::now();
+    while !std::fs::read_to_string(&state).is_ok_and(stopped) {
+        assert!(since.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal(run.id(), libc::SIGTERM);
+    assert_eq!(crate::support::status(&mut run).code(), Some(128 + 15));
+    assert_eq!(folder.leftovers(), 0);
+}
