@@ -71,7 +71,7 @@ fn reading() {
         });
     }
     for table in &tables {
-        environment.run(&["ddb", "drop", table]).exits(0);
+        environment.run(&["ddb", "drop", "--table", table]).exits(0);
     }
 }
 
