@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         let mut sweep = Sweep::default();
         let looked = self.looked.map(|looked| looked.elapsed());
         if self.active().is_empty() || looked.is_none_or(|ago| ago >= LOOK_AFTER) {
-            self.replaced |= self.look().await?;
+            self.look().await?;
         }
         let active = self.active();
         let reader = &*self;
@@ -132,7 +132,6 @@ impl<'a> Reader<'a> {
                     sweep.complete = false;
                     if self.recover(&shard, unread).await? {
                         // The other pages are of the stream before this one.
-                        self.replaced = true;
                         return Ok(Sweep::default());
                     }
                 }
@@ -245,6 +244,7 @@ impl<'a> Reader<'a> {
             self.checkpoint = Checkpoint::new(&arn);
             self.iterators.clear();
             self.at_start.clear();
+            self.replaced = true;
         }
         self.list().await?;
         Ok(replaced)

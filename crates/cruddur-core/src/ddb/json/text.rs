@@ -10,8 +10,8 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 #[derive(Debug, Clone)]
 pub enum Text<'a> {
     /// As it stands in JSON between two quotes. Nothing in it is escaped there, so
-    /// nothing has to be where it is written again, which is not looked for then: a
-    /// sixth of what writing an item takes.
+    /// nothing has to be where it is written again. To look for it there took 15 % of
+    /// the instructions of `ddb scan`.
     OfJson(&'a str),
     /// Any other.
     Any(Cow<'a, str>),
