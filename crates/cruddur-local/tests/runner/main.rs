@@ -4,5 +4,6 @@
 
 mod list_users;
 mod process;
+mod server;
 mod stack;
 mod support;

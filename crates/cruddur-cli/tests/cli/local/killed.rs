@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -194,10 +194,8 @@ fn a_stack_for_one_command_is_set_up_and_ends_with_it() {
     assert_eq!(folder.leftovers(), 0);
 }
 
-#[test]
-fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
-    let folder = Folder::new();
-    let script = "echo $$ $PGPORT; exec sleep 100";
+/// A script with a stack of its own, and the first line that it prints.
+fn ephemeral(folder: &Folder, script: &str) -> (Child, String) {
     let arguments = [
         "local",
         "exec",
@@ -208,16 +206,24 @@ fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
         "-c",
         script,
     ];
+    let mut command = folder.environment.command(&arguments);
+    let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = io::BufReader::new(run.stdout.take().unwrap());
+    io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    (run, line)
+}
+
+#[test]
+fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
+    let folder = Folder::new();
+    let script = "echo $$ $PGPORT; exec sleep 100";
     for (number, expected) in [
         (libc::SIGTERM, Some(128 + 15)),
         (libc::SIGHUP, Some(128 + 1)),
         (libc::SIGKILL, None),
     ] {
-        let mut command = folder.environment.command(&arguments);
-        let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let mut stdout = io::BufReader::new(run.stdout.take().unwrap());
-        io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        let (mut run, line) = ephemeral(&folder, script);
         let (child, port) = line.trim().split_once(' ').unwrap();
         let postgres = format!("127.0.0.1:{port}");
         assert!(TcpStream::connect(&postgres).is_ok());
@@ -241,22 +247,7 @@ fn a_stack_for_one_command_leaves_nothing_however_cruddur_ends() {
 #[test]
 fn a_command_that_is_stopped_hears_of_the_end() {
     let folder = Folder::new();
-    let script = "echo $$; kill -STOP $$; exec sleep 100";
-    let arguments = [
-        "local",
-        "exec",
-        "--ephemeral",
-        "-q",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
-    let mut command = folder.environment.command(&arguments);
-    let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut child = String::new();
-    let mut stdout = io::BufReader::new(run.stdout.take().unwrap());
-    io::BufRead::read_line(&mut stdout, &mut child).unwrap();
+    let (mut run, child) = ephemeral(&folder, "echo $$; kill -STOP $$; exec sleep 100");
     let state = format!("/proc/{}/stat", child.trim());
     let stopped = |stat: String| stat.contains(") T ");
     let since = Instant::now();
