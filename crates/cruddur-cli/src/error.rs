@@ -333,7 +333,10 @@ fn files_owner(path: &Path) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::args::Cli;
 
     #[test]
     fn without_postgresql_it_is_said_how_to_get_one() {
@@ -346,5 +349,21 @@ mod tests {
         ] {
             assert!(hint.contains(part), "{hint}");
         }
+    }
+
+    #[test]
+    fn a_stack_is_advised_only_where_it_would_be_found() {
+        let advised = |flags: &[&str], service, at: &str| {
+            let words = [&["cruddur", "target"], flags].concat();
+            let global = Cli::try_parse_from(words).unwrap().global;
+            unreachable(service, at, &global).contains("local up")
+        };
+        let (ddb, db) = (Service::DynamoDb, Service::Postgres);
+        assert!(advised(&[], ddb, "http://localhost:8000"));
+        assert!(advised(&[], db, "localhost:5432"));
+        assert!(!advised(&[], ddb, "http://localhost:8042"));
+        assert!(!advised(&[], db, "localhost:54320"));
+        assert!(!advised(&["--prod"], ddb, "http://localhost:8000"));
+        assert!(!advised(&["--prod"], db, "localhost:5432"));
     }
 }

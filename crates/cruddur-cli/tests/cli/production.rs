@@ -221,3 +221,22 @@ fn an_event_of_another_table_is_replayed_only_by_the_name() {
     assert_ne!(environment.items(), before);
     replay(&["other.json", "--confirm", &environment.table]).exits(0);
 }
+
+#[test]
+fn the_place_in_productions_stream_is_kept_apart() {
+    let environment = production();
+    run(&environment, &[&["ddb", "seed"][..], &AT].concat()).exits(0);
+    let places = || {
+        let kept = std::fs::read_dir(environment.path().join(".cruddur")).unwrap();
+        let names = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut places: Vec<_> = names.filter(|name| name.ends_with(".json")).collect();
+        places.sort();
+        places
+    };
+    let table = &environment.table;
+    let of_production = format!("production-stream-{table}.json");
+    run(&environment, &["ddb", "stream", "drain"]).exits(0);
+    assert_eq!(places(), std::slice::from_ref(&of_production));
+    environment.run(&["ddb", "stream", "drain"]).exits(0);
+    assert_eq!(places(), [of_production, format!("stream-{table}.json")]);
+}

@@ -29,6 +29,8 @@ fn wrong_arguments() {
             ]),
             environment.run(&["target", "-o", "yaml"]),
             environment.run(&["ddb", "scan", "--table", "b"]),
+            environment.run(&["ddb", "scan", "--segments", "257"]),
+            environment.run(&["ddb", "scan", "--max-capacity", "1e10"]),
             environment.run(&["ddb", "drop", "a table"]),
             environment.run(&["ddb", "seed", "prod"]),
             environment.run(&["wait", "--timeout", "18446744073709551615"]),

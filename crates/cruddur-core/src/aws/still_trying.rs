@@ -230,4 +230,17 @@ mod tests {
         assert_eq!(failures.try_begins(begun), None);
         assert_eq!(failures.try_begins(begun + LONG * 2), None);
     }
+
+    #[test]
+    fn an_answer_about_a_table_is_no_failure() {
+        let answered = |code: &str| {
+            let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}"}}"#);
+            let status = http::StatusCode::BAD_REQUEST.into();
+            is_about_what_was_asked(&HttpResponse::new(status, body.into()))
+        };
+        assert!(answered("ResourceNotFoundException"));
+        assert!(answered("TransactionCanceledException"));
+        assert!(!answered("ThrottlingException"));
+        assert!(!answered(""));
+    }
 }
