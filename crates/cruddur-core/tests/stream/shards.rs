@@ -161,6 +161,32 @@ async fn draining_goes_on_to_the_end_of_a_closed_shard() {
     assert_eq!(names(&log), ["at last"]);
 }
 
+/// An open shard has no end by which to tell that there is more.
+#[tokio::test]
+async fn draining_asks_an_open_shard_several_times() {
+    const EMPTY: usize = 4;
+    let proxy = serving(|call| {
+        let page = |iterator: &str| iterator.strip_prefix("open/")?.parse().ok();
+        Some(match (call.operation.as_str(), iterator(call)) {
+            ("DescribeStream", _) => {
+                json!({"StreamDescription": {"Shards": [shard("open", None)]}})
+            }
+            ("GetRecords", Some(iterator)) => match page(iterator).unwrap_or(0) {
+                EMPTY => json!({
+                    "Records": [message(1, "at last")],
+                    "NextShardIterator": "open/5",
+                }),
+                number => empty(&format!("open/{}", number + 1)),
+            },
+            _ => return None,
+        })
+    })
+    .await;
+    let table = table_at(&proxy.url, "t").await;
+    let log = drained(&table, &proxy.url, None).await;
+    assert_eq!(names(&log), ["at last"]);
+}
+
 #[tokio::test]
 async fn shards_that_lead_back_to_themselves_are_no_list() {
     let proxy = serving(|call| {
