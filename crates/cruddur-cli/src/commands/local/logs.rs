@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use cruddur_local::Service;
+use serde::Serialize;
 
 use super::stack_dir;
+use crate::args::Output;
 use crate::context::Context;
 use crate::ui::unread;
 
@@ -33,7 +35,19 @@ enum LoggedService {
     Cognito,
 }
 
+/// A line of a log as programs read it.
+#[derive(Serialize)]
+struct Line {
+    /// `stack`, the log that DynamoDB and Cognito share, or `postgres`.
+    log: String,
+    line: String,
+}
+
 pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode> {
+    if args.follow && context.ui.output == Output::Json {
+        let never = "a log that is followed has no end, so it is no JSON document; use -o jsonl";
+        return Err(cruddur_core::Error::Usage(never.to_owned()).into());
+    }
     let dir = stack_dir(context)?;
     let all = [dir.log_path(), dir.service_log_path(Service::Postgres)];
     // One that a start which failed has left is what people come for.
@@ -48,13 +62,9 @@ pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode
         Some(LoggedService::Cognito) => vec![dir.service_log_path(Service::Cognito)],
     };
     let mut logs: Vec<Log> = paths.into_iter().map(Log::new).collect();
-    let mut out = context.ui.out();
     let mut unread = pin!(unread());
     loop {
-        for log in &mut logs {
-            out.write_all(&log.read_on()?)?;
-        }
-        out.flush()?;
+        print(context, &mut logs, args.follow)?;
         if !args.follow {
             return Ok(ExitCode::SUCCESS);
         }
@@ -63,6 +73,32 @@ pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<ExitCode
             () = &mut unread => return Ok(ExitCode::SUCCESS),
         }
     }
+}
+
+/// Prints what the logs have in addition: the text as it is, or, for programs, by the
+/// line; of a log that is followed, no line that is still being written.
+fn print(context: &Context, logs: &mut [Log], followed: bool) -> anyhow::Result<()> {
+    let mut lines = Vec::new();
+    let mut out = context.ui.out();
+    for log in logs {
+        let mut added = log.read_on()?;
+        if context.ui.output == Output::Table {
+            out.write_all(&added)?;
+            continue;
+        }
+        if followed {
+            let whole = added.iter().rposition(|&byte| byte == b'\n');
+            let unfinished = added.split_off(whole.map_or(0, |last| last + 1));
+            log.read -= unfinished.len() as u64;
+        }
+        let name = log.path.file_stem().unwrap_or_default().to_string_lossy();
+        lines.extend(String::from_utf8_lossy(&added).lines().map(|line| Line {
+            log: name.clone().into_owned(),
+            line: line.to_owned(),
+        }));
+    }
+    context.ui.write_list(&mut out, &lines, |_| Ok(()))?;
+    Ok(out.flush()?)
 }
 
 /// A log and how far it has been read.

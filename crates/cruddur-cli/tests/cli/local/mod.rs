@@ -15,6 +15,7 @@ use std::process::{Child, Output};
 use std::time::Duration;
 
 use folder::{Folder, pid, piped};
+use serde_json::Value;
 
 use crate::support;
 
@@ -76,14 +77,26 @@ fn from_up_to_down() {
     );
     let log = folder.run(&["local", "logs", "postgres"]).exits(0);
     assert!(log.stdout.contains("ready to accept connections"), "{log}");
+    let lines = folder.run(&["local", "logs", "-o", "json"]).exits(0).json();
+    let lines = lines.as_array().unwrap();
+    let ready = |line: &&Value| line["line"].as_str().unwrap().contains("ready to accept");
+    assert_eq!(lines.iter().find(ready).unwrap()["log"], "postgres");
+    assert!(lines.iter().any(|line| line["log"] == "stack"));
+    let endless = folder.run(&["local", "logs", "-f", "-o", "json"]).exits(2);
+    assert!(endless.stderr.contains("-o jsonl"), "{endless}");
     // `| head -1` of a log to which nothing is added.
     let mut follower = piped(
         folder
             .environment
-            .command(&["local", "logs", "postgres", "-f"]),
+            .command(&["local", "logs", "postgres", "-f", "-o", "jsonl"]),
     );
     let mut reader = BufReader::new(follower.stdout.take().unwrap());
-    reader.read_line(&mut String::new()).unwrap();
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&line).unwrap()["log"],
+        "postgres"
+    );
     drop(reader);
     assert_eq!(support::status(&mut follower).code(), Some(0));
     folder.run(&["db", "create"]).exits(0);
