@@ -14,14 +14,12 @@ use crate::args::{Cli, NAME, VERSION};
 use crate::commands;
 use crate::context::Context;
 use crate::error;
-use crate::ui::Ui;
+use crate::ui::{Ui, unwritten};
 
 /// Parses, runs, prints the error if there is one, and says how it ended.
 pub fn run() -> ExitCode {
     if is_version(std::env::args_os()) {
-        // Nothing is left to tell anyone if this cannot be printed.
-        let _ = writeln!(io::stdout(), "{NAME} {VERSION}");
-        return ExitCode::SUCCESS;
+        return printed(writeln!(io::stdout(), "{NAME} {VERSION}"));
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -155,7 +153,22 @@ fn usage(mut error: clap::Error) -> ExitCode {
         )
         .with_cmd(&command);
     }
-    // Nothing is left to tell anyone if even this cannot be printed.
-    let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::FAILED))
+    let print = error.print();
+    match error.exit_code() {
+        0 => printed(print),
+        // Nothing is left to tell anyone if even this cannot be printed.
+        code => ExitCode::from(u8::try_from(code).unwrap_or(error::FAILED)),
+    }
+}
+
+/// What the version or a help that was asked for came to. Who has closed the pipe has
+/// seen enough of it.
+fn printed(result: io::Result<()>) -> ExitCode {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "error: {}", unwritten(error));
+            ExitCode::from(error::FAILED)
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }

@@ -246,7 +246,8 @@ impl Write for Results {
     }
 }
 
-fn unwritten(error: io::Error) -> io::Error {
+/// Says of what did not reach stdout that this was the result.
+pub fn unwritten(error: io::Error) -> io::Error {
     let sentence = format!("the result cannot be written: {error}");
     io::Error::new(error.kind(), sentence)
 }

@@ -1,7 +1,10 @@
+use std::io::{self, Write as _};
+
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::args::Cli;
+use crate::ui::unwritten;
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -13,6 +16,6 @@ pub struct CompletionsArgs {
 pub fn completions(args: &CompletionsArgs) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "cruddur", &mut script);
-    std::io::Write::write_all(&mut std::io::stdout().lock(), &script)?;
-    Ok(())
+    let written = io::stdout().lock().write_all(&script);
+    Ok(written.map_err(unwritten)?)
 }

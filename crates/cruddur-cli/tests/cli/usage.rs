@@ -127,9 +127,16 @@ fn what_the_system_refuses_is_told_with_what_it_was_about() {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    let mut full = environment.command(&["target"]);
-    full.stdout(File::options().write(true).open("/dev/full").unwrap());
-    assert!(told(full).starts_with("error: the result cannot be written: "));
+    for arguments in [
+        &["target"][..],
+        &["--version"],
+        &["--help"],
+        &["completions", "bash"],
+    ] {
+        let mut full = environment.command(arguments);
+        full.stdout(File::options().write(true).open("/dev/full").unwrap());
+        assert!(told(full).starts_with("error: the result cannot be written: "));
+    }
 
     let folder = environment.path().join("gone");
     std::fs::create_dir(&folder).unwrap();
