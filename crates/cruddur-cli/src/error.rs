@@ -95,6 +95,7 @@ pub fn status(error: &Error) -> u8 {
         | Error::Credentials { .. } => UNREACHABLE,
         Error::TableNotFound { .. }
         | Error::DatabaseNotFound { .. }
+        | Error::SchemaNotLoaded { .. }
         | Error::UserNotFound { .. }
         | Error::PoolNotFound { .. }
         | Error::NotFound(_) => NOT_FOUND,
@@ -102,7 +103,6 @@ pub fn status(error: &Error) -> u8 {
         Error::Interrupted => INTERRUPTED,
         Error::TableDiffers { .. }
         | Error::TableIncomplete { .. }
-        | Error::SchemaNotLoaded { .. }
         | Error::DatabaseInUse { .. }
         | Error::GroupExists { .. }
         | Error::Input { .. }

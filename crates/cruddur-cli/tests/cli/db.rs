@@ -203,7 +203,7 @@ fn a_name_that_is_confirmed_has_to_be_the_right_one_everywhere() {
     let wrong = ["db", "drop", "--confirm", "another"];
     let run = environment.run(&wrong).exits(5);
     assert!(run.stderr.contains("nothing was changed"), "{run}");
-    environment.run(&["db", "seed"]).exits(1);
+    environment.run(&["db", "seed"]).exits(6);
     environment.run(&["db", "drop"]).exits(0);
 }
 
