@@ -14,7 +14,7 @@ use crate::args::{Cli, NAME, VERSION};
 use crate::commands;
 use crate::context::Context;
 use crate::error;
-use crate::ui::{Ui, unwritten};
+use crate::ui::{Ui, unless_closed, unwritten};
 
 /// Parses, runs, prints the error if there is one, and says how it ended.
 pub fn run() -> ExitCode {
@@ -161,14 +161,13 @@ fn usage(mut error: clap::Error) -> ExitCode {
     }
 }
 
-/// What the version or a help that was asked for came to. Who has closed the pipe has
-/// seen enough of it.
+/// What the version or a help that was asked for came to.
 fn printed(result: io::Result<()>) -> ExitCode {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+    match unless_closed(result) {
+        Err(error) => {
             let _ = writeln!(io::stderr(), "error: {}", unwritten(error));
             ExitCode::from(error::FAILED)
         }
-        _ => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
     }
 }

@@ -125,25 +125,40 @@ impl Ui {
         Ok(())
     }
 
-    /// Prints one result: as JSON, or in the form for people that `human` writes.
+    /// Prints one result: as JSON, or in the form for people that `human` writes. Nobody
+    /// who reads it is no error.
     pub fn show<T: Serialize>(
         &self,
         value: &T,
         human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut out = self.out();
-        self.write(&mut out, value, human)?;
-        out.flush()
+        let written = self.write(&mut out, value, human);
+        unless_closed(written.and_then(|()| out.flush()))
     }
 
-    /// Prints a list: as one JSON array, one value a line, or for people.
+    /// Prints a list: as one JSON array, one value a line, or for people. Nobody who
+    /// reads it is no error.
     pub fn list<T: Serialize>(
         &self,
         values: &[T],
         human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut out = self.out();
-        self.write_list(&mut out, values, human)?;
+        let written = self.write_list(&mut out, values, human);
+        unless_closed(written.and_then(|()| out.flush()))
+    }
+
+    /// Prints values as they arrive, one a line.
+    ///
+    /// # Errors
+    ///
+    /// Also where nobody reads them any more, so that no more are asked for.
+    pub fn lines<T: Serialize>(&self, values: &[T]) -> io::Result<()> {
+        let mut out = self.out();
+        for value in values {
+            json(&mut out, value, false)?;
+        }
         out.flush()
     }
 
@@ -250,6 +265,15 @@ impl Write for Results {
 pub fn unwritten(error: io::Error) -> io::Error {
     let sentence = format!("the result cannot be written: {error}");
     io::Error::new(error.kind(), sentence)
+}
+
+/// What came of printing a result, where who has closed the pipe has seen enough of it:
+/// whether the work succeeded is not theirs to say.
+pub fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// Waits until nobody reads stdout any more, as of a pipe to a program that has

@@ -1,5 +1,6 @@
 //! What `cruddur ddb` reads from files and pipes, and writes to them.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::process::Stdio;
 
@@ -241,4 +242,40 @@ fn a_closed_pipe_ends_quietly() {
     let mut said = String::new();
     child.stderr.unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+}
+
+/// What was not done is no less undone where the result cannot be printed.
+#[test]
+fn a_closed_pipe_or_a_full_disk_hides_no_failure() {
+    let environment = seeded();
+    let bad = json!({"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "Keys": {
+        "pk": {"S": "MSG#nobody"}, "sk": {"S": "never"},
+    }}});
+    let other = json!({"eventName": "REMOVE", "dynamodb": {"SequenceNumber": "2", "Keys": {
+        "pk": {"S": "other"}, "sk": {"S": "other"},
+    }}});
+    environment.write("event.json", json!({"Records": [bad, other]}).to_string());
+    for (arguments, status, why) in [
+        (
+            &["ddb", "stream", "replay", "event.json"][..],
+            3,
+            "not done",
+        ),
+        (
+            &["doctor", "--endpoint-url", "http://127.0.0.1:1"],
+            4,
+            "problem",
+        ),
+    ] {
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        for stdout in [Stdio::from(closed), Stdio::from(full)] {
+            let mut command = environment.command(arguments);
+            let output = command.stdout(stdout).output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(status), "{told}");
+            assert!(told.contains(why), "{told}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub async fn list_users(context: &Context, args: &ListUsersArgs) -> anyhow::Resu
     let pool = Pool::connect(&context.target).await?;
     if context.ui.output == Output::Jsonl && !args.map {
         return pool
-            .for_each_page(|users| Ok(context.ui.list(&users, |_| Ok(()))?))
+            .for_each_page(|users| Ok(context.ui.lines(&users)?))
             .await;
     }
     let users = pool.users().await?;

@@ -98,10 +98,11 @@ pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
             Arc::default()
         }
     };
-    context.ui.list(&steps.done, |out| {
+    let printed = context.ui.list(&steps.done, |out| {
         writeln!(out, "set up {}", printable(&place(&database)))
-    })?;
-    update_cognito_user_ids::check(&matched)
+    });
+    update_cognito_user_ids::check(&matched)?;
+    Ok(printed?)
 }
 
 async fn update(context: &Context, database: &Database) -> anyhow::Result<Arc<Vec<Matched>>> {

@@ -12,7 +12,7 @@ use super::{drop, place};
 use crate::args::DryRun;
 use crate::confirm::Confirmation;
 use crate::context::Context;
-use crate::ui::{counted, printable, write_table};
+use crate::ui::{counted, printable, unless_closed, write_table};
 
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
@@ -40,8 +40,7 @@ pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> an
     // What there is to print is made while the server writes.
     let ((), result) = tokio::try_join!(set, async { result(context, &matched, dry_run) })?;
     let mut out = context.ui.out();
-    out.write_all(&result)?;
-    out.flush()?;
+    let printed = out.write_all(&result).and_then(|()| out.flush());
     context.ui.status(format_args!(
         "{} and user pool {}: {}",
         place(&database),
@@ -49,6 +48,7 @@ pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> an
         summary(&matched, dry_run)
     ));
     check(&matched)?;
+    unless_closed(printed)?;
     // The process ends now, sooner than a hundred thousand entries are freed.
     mem::forget(matched);
     Ok(())

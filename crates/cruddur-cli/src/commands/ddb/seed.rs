@@ -80,16 +80,16 @@ pub async fn seed(context: &Context, args: &SeedArgs) -> anyhow::Result<()> {
     }
     let dry_run = options.dry_run;
     let shown = seeded.iter().map(|seeded| Shown { seeded, dry_run });
-    context.ui.list(&shown.collect::<Vec<_>>(), |out| {
+    let printed = context.ui.list(&shown.collect::<Vec<_>>(), |out| {
         seeded.iter().try_for_each(|one| tell(out, one, dry_run))
-    })?;
+    });
     let units: f64 = seeded.iter().map(|one| one.consumed_capacity).sum();
     super::tell_units(context, units, "write");
     let wrote = !options.dry_run && seeded.iter().any(|one| one.written + one.deleted > 0);
     match failed {
         Some(error) if wrote => Err(partly(&seeded, &conversations, error).into()),
         Some(error) => Err(error.into()),
-        None => Ok(()),
+        None => Ok(printed?),
     }
 }
 

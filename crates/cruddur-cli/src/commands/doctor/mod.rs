@@ -6,6 +6,7 @@ mod database;
 mod dynamodb;
 mod tools;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -31,14 +32,15 @@ pub async fn doctor(context: &Context, _args: &DoctorArgs) -> anyhow::Result<Exi
     checks.append(cognito);
     cognito::check_users(&mut checks, pool, database).await;
     tools::check(context, &mut checks);
-    show(context, &checks)?;
-    Ok(if checks.unreachable {
-        ExitCode::from(UNREACHABLE)
-    } else if checks.count(Verdict::Problem) > 0 {
-        ExitCode::from(FAILED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    let printed = show(context, &checks);
+    if checks.unreachable {
+        return Ok(ExitCode::from(UNREACHABLE));
+    }
+    if checks.count(Verdict::Problem) > 0 {
+        return Ok(ExitCode::from(FAILED));
+    }
+    printed?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn aws_region(context: &Context, checks: &mut Checks) {
@@ -48,9 +50,9 @@ fn aws_region(context: &Context, checks: &mut Checks) {
     }
 }
 
-fn show(context: &Context, checks: &Checks) -> anyhow::Result<()> {
+fn show(context: &Context, checks: &Checks) -> io::Result<()> {
     let ui = &context.ui;
-    ui.list(&checks.done, |out| {
+    let printed = ui.list(&checks.done, |out| {
         let mut table = ui.table(&["verdict", "check", "detail"]);
         for check in &checks.done {
             let mut detail = printable(&check.detail);
@@ -60,7 +62,7 @@ fn show(context: &Context, checks: &Checks) -> anyhow::Result<()> {
             table.add_row([check.verdict.text(), check.name, &detail]);
         }
         write_table(out, &table)
-    })?;
+    });
     let counted = |verdict, one: &str, many: &str| match checks.count(verdict) {
         0 => None,
         1 => Some(format!("1 {one}")),
@@ -77,5 +79,5 @@ fn show(context: &Context, checks: &Checks) -> anyhow::Result<()> {
     } else {
         ui.status(counts.join(", "));
     }
-    Ok(())
+    printed
 }

@@ -61,15 +61,17 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     let mut interruption = Interruption::listen();
     let _turn = turn(context, &dir, &mut interruption).await?;
     let ((), restarted) = around(context, &dir, &mut interruption, cruddur_local::reset).await?;
-    done.show(
+    let seeded = match &restarted {
+        Some(state) if args.seed => seed(context, state, &mut interruption).await,
+        None if args.seed => seed_stopped(context, &dir, manner, &mut interruption).await,
+        _ => Ok(()),
+    };
+    let printed = done.show(
         context,
         format_args!("deleted the data of the local stack in {folder}"),
-    )?;
-    match &restarted {
-        Some(state) if args.seed => seed(context, state, &mut interruption).await?,
-        None if args.seed => seed_stopped(context, &dir, manner, &mut interruption).await?,
-        _ => {}
-    }
+    );
+    seeded?;
+    printed?;
     if let Some(state) = restarted {
         up::tell(context, &state, false);
     }

@@ -122,7 +122,7 @@ impl Follower {
             return Ok(());
         }
         match self.ui.output {
-            Output::Jsonl => self.ui.list(&applied.moved, |_| Ok(())),
+            Output::Jsonl => self.ui.lines(&applied.moved),
             Output::Json => Ok(()),
             Output::Table => {
                 let mut out = self.ui.out();

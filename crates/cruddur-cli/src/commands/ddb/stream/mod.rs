@@ -74,7 +74,7 @@ impl Totals {
             false if self.failures.len() == 1 => ("moved", "was not"),
             false => ("moved", "were not"),
         };
-        context.ui.show(self, |out| {
+        let printed = context.ui.show(self, |out| {
             writeln!(
                 out,
                 "{}: {} {moved}, {} up to date, {} ignored, {} failed",
@@ -84,9 +84,9 @@ impl Totals {
                 counted(self.ignored as u64, "record"),
                 self.failures.len()
             )
-        })?;
+        });
         if self.failures.is_empty() {
-            return Ok(());
+            return Ok(printed?);
         }
         let message = format!(
             "{} of {} {were} applied to {}",

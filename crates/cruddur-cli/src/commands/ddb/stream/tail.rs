@@ -86,7 +86,7 @@ impl Tail<'_> {
     fn print(&self, records: &[StreamRecord]) -> io::Result<()> {
         if self.ui.output == Output::Jsonl {
             let lines: Vec<Line> = records.iter().map(Line::of).collect();
-            return self.ui.list(&lines, |_| Ok(()));
+            return self.ui.lines(&lines);
         }
         let mut out = self.ui.out();
         for record in records {
