@@ -119,6 +119,21 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Puts a folder, with all in it, on the disk. Best effort, as any of it may be gone
+/// by now.
+pub(crate) fn sync(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sync(&entry.path());
+        } else if let Ok(file) = File::open(entry.path()) {
+            let _ = file.sync_all();
+        }
+    }
+    if let Ok(folder) = File::open(path) {
+        let _ = folder.sync_all();
+    }
+}
+
 /// Options for a file of mode 0600 that is made if it is not there.
 pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();

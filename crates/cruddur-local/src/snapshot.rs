@@ -33,10 +33,22 @@ const DATA: [&str; 6] = [
     "postgres",
 ];
 
+/// A copy to be put back that is not whole yet.
+const COPIED: &str = "restore.new";
+/// One that is: whatever ends the process from here on, [`finish`] puts it in place.
+const WHOLE: &str = "restore.whole";
+/// One whose place is free; what is in place already is no longer in it.
+const MOVING: &str = "restore.moving";
+/// What is being deleted. A part of a cluster must not pass for all of it.
+const DELETED: &str = "data.deleted";
+
 /// What is made, or deleted, under a name of its own first.
-const UNFINISHED: [&str; 4] = [
+const UNFINISHED: [&str; 7] = [
     "postgres.new",
-    "restore.new",
+    COPIED,
+    WHOLE,
+    MOVING,
+    DELETED,
     "snapshots/.new",
     "snapshots/.deleted",
 ];
@@ -73,6 +85,7 @@ pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
     let target = folder_of(dir, name)?;
     dir.prepare()?;
     let _lock = dir.lock(Purpose::Data)?;
+    finish(dir)?;
     postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
     if target.exists() {
         return Err(Error::SnapshotExists {
@@ -95,21 +108,32 @@ pub fn snapshot_restore(dir: &StackDir, name: &str) -> Result<(), Error> {
     let source = folder_of(dir, name)?;
     dir.prepare()?;
     let _lock = dir.lock(Purpose::Data)?;
+    finish(dir)?;
     // Copied first, so that a full disk leaves the data as it is.
-    let incoming = dir.path().join("restore.new");
-    in_new_folder(&incoming, || {
-        copy_data(&source, &incoming)?;
-        remove_data(dir)?;
-        for name in DATA {
-            let from = incoming.join(name);
-            if from.exists() {
-                let to = dir.path().join(name);
-                fs::rename(&from, &to).map_err(Error::file("write", &to))?;
-            }
-        }
-        Ok(())
+    let (copied, whole) = (dir.path().join(COPIED), dir.path().join(WHOLE));
+    in_new_folder(&copied, || {
+        copy_data(&source, &copied)?;
+        fs::rename(&copied, &whole).map_err(Error::file("create", &whole))
     })?;
-    files::remove(&incoming)
+    finish(dir)
+}
+
+/// Finishes what a restore that was cut off had begun to put back. To be called under
+/// the lock, before the data is used.
+pub(crate) fn finish(dir: &StackDir) -> Result<(), Error> {
+    files::remove(&dir.path().join(DELETED))?;
+    let (whole, moving) = (dir.path().join(WHOLE), dir.path().join(MOVING));
+    if whole.exists() {
+        remove_data(dir)?;
+        fs::rename(&whole, &moving).map_err(Error::file("create", &moving))?;
+    }
+    for name in DATA {
+        let (from, to) = (moving.join(name), dir.path().join(name));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(Error::file("write", &to))?;
+        }
+    }
+    files::remove(&moving)
 }
 
 /// Makes a folder and fills it. If that fails, the folder goes: what is left of
@@ -185,8 +209,12 @@ pub fn reset(dir: &StackDir) -> Result<(), Error> {
 /// or made anew has other records, and to apply one again changes nothing.
 fn remove_data(dir: &StackDir) -> Result<(), Error> {
     postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
-    for name in DATA {
-        files::remove(&dir.path().join(name))?;
+    let going = dir.path().join(DELETED);
+    for path in DATA.map(|name| dir.path().join(name)) {
+        if path.exists() {
+            fs::rename(&path, &going).map_err(Error::file("remove", &path))?;
+        }
+        files::remove(&going)?;
     }
     let entries = fs::read_dir(dir.path()).map_err(Error::file("read", dir.path()))?;
     for entry in entries {
@@ -224,6 +252,8 @@ fn look_at(path: &Path) -> Result<Snapshot, Error> {
     })
 }
 
+/// Copies the data, and has it on the disk: what takes its name from then on has to
+/// be whole after a power failure, too.
 fn copy_data(from: &Path, to: &Path) -> Result<(), Error> {
     for name in DATA {
         let source = from.join(name);
@@ -231,6 +261,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Error> {
             copy(&source, &to.join(name))?;
         }
     }
+    files::sync(to);
     Ok(())
 }
 

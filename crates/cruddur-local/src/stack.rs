@@ -13,7 +13,7 @@ use crate::state::VERSION;
 use crate::task::Task;
 use crate::{
     Cognito, CognitoRequest, DynamoDb, Error, PoolUser, Postgres, REGION, Service, StackDir, State,
-    cognito, dynamodb, files, ports, postgres, probe,
+    cognito, dynamodb, files, ports, postgres, probe, snapshot,
 };
 
 /// What a stack is to be like. A port of 0 means any that is free.
@@ -117,7 +117,12 @@ pub async fn start(
     dir.prepare()?;
     let lock = {
         let dir = dir.clone();
-        Arc::new(blocking(Service::Postgres, move || dir.lock(Purpose::Stack)).await?)
+        let lock = move || {
+            let lock = dir.lock(Purpose::Stack)?;
+            snapshot::finish(&dir)?;
+            Ok(Arc::new(lock))
+        };
+        blocking(Service::Postgres, lock).await?
     };
     let last = dir.read_state()?;
     if last

@@ -167,21 +167,7 @@ fn end_of(mut child: Child, given_up: impl Fn() -> bool) -> io::Result<(ExitStat
 /// File by file: a process cannot end while one of its threads waits for a whole
 /// file system.
 fn sync_later(folder: PathBuf) {
-    std::thread::spawn(move || sync(&folder));
-}
-
-/// Best effort, as any of it may be gone by now.
-fn sync(path: &Path) {
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            sync(&entry.path());
-        } else if let Ok(file) = fs::File::open(entry.path()) {
-            let _ = file.sync_all();
-        }
-    }
-    if let Ok(folder) = fs::File::open(path) {
-        let _ = folder.sync_all();
-    }
+    std::thread::spawn(move || files::sync(&folder));
 }
 
 fn failed(stderr: &[u8]) -> Error {

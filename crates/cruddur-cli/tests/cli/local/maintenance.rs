@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use super::folder::{Folder, ends, piped, read_until, signal};
 use crate::support;
@@ -120,6 +121,80 @@ fn a_reset_leaves_nothing_of_a_stack_that_was_killed() {
     assert_eq!(state(&folder), "stopped");
     let nothing = folder.run(&["local", "snapshot", "save", "none"]).exits(4);
     assert!(!nothing.stdout.contains("saved"), "{nothing}");
+}
+
+/// The states between the steps of a restore, in each of which a process may end.
+#[test]
+fn a_start_finishes_a_restore_that_was_cut_off() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["local", "reset", "-y", "--seed"]).exits(0);
+    folder.run(&["local", "snapshot", "save", "known"]).exits(0);
+    let add = ["local", "users", "add", "ann", "--email", "ann@example.com"];
+    folder.run(&add).exits(0);
+    folder.run(&["local", "down"]).exits(0);
+    let data = folder.environment.path().join(".cruddur");
+    let cut_off: [&dyn Fn(); 3] = [
+        // Whole, and the old data half deleted.
+        &|| {
+            let mut copy = std::process::Command::new("cp");
+            copy.arg("-a")
+                .arg(data.join("snapshots/known"))
+                .arg(data.join("restore.whole"));
+            assert!(copy.status().unwrap().success());
+            std::fs::remove_file(data.join("cognito.json")).unwrap();
+            std::fs::rename(data.join("postgres"), data.join("data.deleted")).unwrap();
+        },
+        // The old data gone, and some of the new not in its place yet.
+        &|| {
+            let moving = data.join("restore.moving");
+            std::fs::create_dir(&moving).unwrap();
+            for name in ["postgres", "postgres.password", "cognito.json"] {
+                std::fs::rename(data.join(name), moving.join(name)).unwrap();
+            }
+        },
+        &|| std::fs::create_dir(data.join("restore.moving")).unwrap(),
+    ];
+    for cut_off in cut_off {
+        cut_off();
+        folder.up();
+        let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
+        assert_eq!(users.as_array().unwrap().len(), 3, "{users}");
+        folder.run(&["cognito", "list-users"]).exits(0);
+        for name in ["restore.whole", "restore.moving", "data.deleted"] {
+            assert!(!data.join(name).exists(), "{name}");
+        }
+        folder.run(&["local", "down"]).exits(0);
+    }
+}
+
+#[test]
+fn a_restore_or_a_reset_that_is_killed_leaves_what_a_start_can_use() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["local", "reset", "-y", "--seed"]).exits(0);
+    folder.run(&["local", "snapshot", "save", "known"]).exits(0);
+    for (round, command) in [
+        &["local", "snapshot", "restore", "known", "--yes"][..],
+        &["local", "reset", "--yes"],
+    ]
+    .into_iter()
+    .cycle()
+    .take(8)
+    .enumerate()
+    {
+        folder.run(&["local", "down"]).exits(0);
+        let mut child = piped(folder.environment.command(command));
+        std::thread::sleep(Duration::from_millis(15 * round as u64));
+        signal(child.id(), libc::SIGKILL);
+        child.wait().unwrap();
+        folder.up();
+        folder.run(&["cognito", "list-users"]).exits(0);
+        let again = ["local", "snapshot", "restore", "known", "--yes"];
+        folder.run(&again).exits(0);
+        let users = folder.run(&["db", "users", "-o", "json"]).exits(0).json();
+        assert_eq!(users.as_array().unwrap().len(), 3, "{users}");
+    }
 }
 
 #[test]
