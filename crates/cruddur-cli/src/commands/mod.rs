@@ -60,6 +60,28 @@ impl Command {
         }
     }
 
+    /// The services that it asks for what it does.
+    fn services(&self, context: &Context) -> Vec<Service> {
+        match self {
+            Command::Setup(args) if !args.local => wait::configured(context),
+            Command::Wait(args) => args.services(context),
+            Command::Ddb(command) if command.asks_postgres() => {
+                vec![Service::DynamoDb, Service::Postgres]
+            }
+            Command::Ddb(_) => vec![Service::DynamoDb],
+            Command::Db(command) if command.asks_cognito(context) => {
+                vec![Service::Postgres, Service::Cognito]
+            }
+            Command::Db(_) => vec![Service::Postgres],
+            Command::Cognito(_) => vec![Service::Cognito],
+            Command::Setup(_)
+            | Command::Target(_)
+            | Command::Doctor(_)
+            | Command::Local(_)
+            | Command::Completions(_) => Vec::new(),
+        }
+    }
+
     /// Whether Ctrl-C may simply drop the command's work. The others see to
     /// the signal themselves, since they have something to end in order, or leave
     /// it to its default.
@@ -77,14 +99,7 @@ impl Command {
 
 /// Runs a command to its end.
 pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
-    context.tell_of_stack_that_is_down(match &command {
-        Command::Setup(args) if !args.local => &[Service::DynamoDb, Service::Postgres],
-        Command::Wait(_) => &[Service::DynamoDb, Service::Postgres],
-        Command::Ddb(_) => &[Service::DynamoDb],
-        Command::Db(_) => &[Service::Postgres],
-        Command::Cognito(_) => &[Service::Cognito],
-        _ => &[],
-    });
+    context.tell_of_stack_that_is_down(&command.services(context));
     match command {
         Command::Setup(args) => setup::setup(context, &args).await,
         Command::Target(args) => target::target(context, &args),

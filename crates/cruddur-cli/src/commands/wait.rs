@@ -34,7 +34,7 @@ pub struct Patience {
 
 /// A service as this command's arguments name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Waited {
+enum Waited {
     /// DynamoDB
     Ddb,
     /// PostgreSQL
@@ -51,11 +51,7 @@ pub struct Ready {
 }
 
 pub async fn wait(context: &Context, args: &WaitArgs) -> anyhow::Result<()> {
-    let services = if args.services.is_empty() {
-        configured(context)
-    } else {
-        args.services.clone()
-    };
+    let services = args.services(context);
     let ready = until_ready(context, &services, args.patience).await?;
     // People have been told.
     context.ui.list(&ready, |_| Ok(()))?;
@@ -63,12 +59,27 @@ pub async fn wait(context: &Context, args: &WaitArgs) -> anyhow::Result<()> {
 }
 
 /// The services that a run with this target uses.
-pub fn configured(context: &Context) -> Vec<Waited> {
-    let mut services = vec![Waited::Ddb, Waited::Db];
+pub fn configured(context: &Context) -> Vec<Service> {
+    let mut services = vec![Service::DynamoDb, Service::Postgres];
     if context.target.user_pool_id.is_some() {
-        services.push(Waited::Cognito);
+        services.push(Service::Cognito);
     }
     services
+}
+
+impl WaitArgs {
+    /// The services that are waited for.
+    pub fn services(&self, context: &Context) -> Vec<Service> {
+        if self.services.is_empty() {
+            return configured(context);
+        }
+        let named = self.services.iter().map(|service| match service {
+            Waited::Ddb => Service::DynamoDb,
+            Waited::Db => Service::Postgres,
+            Waited::Cognito => Service::Cognito,
+        });
+        named.collect()
+    }
 }
 
 /// Waits until each service has answered a request, in one common time.
@@ -76,7 +87,7 @@ pub fn configured(context: &Context) -> Vec<Waited> {
 /// What waiting does not mend (a wrong password, another kind of server) ends it.
 pub async fn until_ready(
     context: &Context,
-    services: &[Waited],
+    services: &[Service],
     patience: Patience,
 ) -> anyhow::Result<Vec<Ready>> {
     let mut ready = Vec::new();
@@ -84,18 +95,18 @@ pub async fn until_ready(
     let target = &context.target;
     for service in services {
         match service {
-            Waited::Ddb => {
+            Service::DynamoDb | Service::DynamoDbStreams => {
                 let table = Table::connect(target).await?;
                 let ask = || table.answers();
                 ready.push(asked(context, deadline, Service::DynamoDb, table.at(), ask).await?);
             }
-            Waited::Db => {
+            Service::Postgres => {
                 let database = Database::connect(target)?;
                 let ask = || async { database.exists().await.map(|_| ()) };
                 let at = database.at();
                 ready.push(asked(context, deadline, Service::Postgres, &at, ask).await?);
             }
-            Waited::Cognito => {
+            Service::Cognito => {
                 let pool = Pool::connect(target).await?;
                 let ask = || pool.answers();
                 ready.push(asked(context, deadline, Service::Cognito, pool.at(), ask).await?);

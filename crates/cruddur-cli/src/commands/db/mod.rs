@@ -42,6 +42,17 @@ pub enum DbCommand {
     UpdateCognitoUserIds(update_cognito_user_ids::UpdateArgs),
 }
 
+impl DbCommand {
+    /// Whether it takes ids from the pool.
+    pub fn asks_cognito(&self, context: &Context) -> bool {
+        match self {
+            DbCommand::UpdateCognitoUserIds(_) => true,
+            DbCommand::Setup(_) => context.target.user_pool_id.is_some(),
+            _ => false,
+        }
+    }
+}
+
 pub async fn run(context: &Context, command: DbCommand) -> anyhow::Result<()> {
     match command {
         DbCommand::Setup(args) => setup::setup(context, &args).await,

@@ -72,12 +72,26 @@ async fn announce(context: &Context, table: &Table) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+impl DdbCommand {
+    /// Whether it has to know who people are.
+    pub fn asks_postgres(&self) -> bool {
+        use patterns::PatternsCommand::{CreateMessage, CreateMessageGroup, ListConversations};
+        match self {
+            DdbCommand::Patterns(ListConversations(args)) => args.user_uuid.is_none(),
+            DdbCommand::Patterns(CreateMessage(_) | CreateMessageGroup(_))
+            | DdbCommand::Seed(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Says what was consumed, where it was counted.
 fn tell_units(context: &Context, units: f64, kind: &str) {
     if units > 0.0 {
+        let s = if units == 1.0 { "" } else { "s" };
         context
             .ui
-            .status(format_args!("consumed {units} {kind} capacity units"));
+            .status(format_args!("consumed {units} {kind} capacity unit{s}"));
     }
 }
 

@@ -127,14 +127,24 @@ fn from_up_to_down() {
         .json();
     assert_eq!(stopped["state"], "stopped");
     // Whatever listens there, it is not what the folder has.
-    let elsewhere = folder.run(&["ddb", "list-tables"]);
-    let told = "is not running; this goes to http://localhost:8000";
-    assert!(elsewhere.stderr.contains(told), "{elsewhere}");
-    let elsewhere = folder.run(&["db", "sessions"]);
-    let told = "is not running; this goes to localhost:5432";
-    assert!(elsewhere.stderr.contains(told), "{elsewhere}");
-    let elsewhere = folder.run(&["cognito", "list-users"]).exits(2);
-    assert!(elsewhere.stderr.contains("is not running"), "{elsewhere}");
+    let message = ["ddb", "patterns", "create-message", "--handle", "x", "-"];
+    for (command, goes) in [
+        (&["ddb", "drop"][..], "http://localhost:8000\n"),
+        (&["db", "drop"], "localhost:5432\n"),
+        (
+            &["db", "update-cognito-user-ids"],
+            "localhost:5432 and https://cognito-idp.",
+        ),
+        (&["cognito", "list-users"], "https://cognito-idp."),
+        (&["wait", "cognito"], "https://cognito-idp."),
+        // Its text is not UTF-8, which it finds out first.
+        (&message, "http://localhost:8000 and localhost:5432\n"),
+    ] {
+        let elsewhere = folder.environment.run_with_input(command, b"\xff");
+        assert_ne!(elsewhere.status, 0, "{elsewhere}");
+        let told = format!("is not running; this goes to {goes}");
+        assert!(elsewhere.stderr.contains(&told), "{elsewhere}");
+    }
     // Nothing of that is dropped unless it was named.
     for drop in [&["ddb", "drop"][..], &["db", "drop"], &["db", "setup"]] {
         let refused = folder.run(&[drop, &["--dry-run"]].concat()).exits(5);

@@ -18,7 +18,7 @@ pub struct ListConversationsArgs {
     handle: String,
     /// Whose conversations, by uuid; PostgreSQL is not asked
     #[arg(long, value_name = "UUID", value_parser = parse_uuid)]
-    user_uuid: Option<Uuid>,
+    pub user_uuid: Option<Uuid>,
     #[command(flatten)]
     window: WindowArgs,
     #[command(flatten)]
