@@ -161,11 +161,19 @@ impl Context {
             .extend(ours.map(|(name, value)| ((*name).to_owned(), value.clone())));
         let ui = if quiet { self.ui.quieter() } else { self.ui };
         inputs.on_retry = on_retry(ui);
+        let global = Global {
+            prod: false,
+            region: None,
+            profile: None,
+            endpoint_url: None,
+            sslrootcert: None,
+            ..self.global.clone()
+        };
         Context {
             ui,
             target: Target::resolve(inputs.clone()),
             folder: self.folder.clone(),
-            global: self.global.clone(),
+            global,
             inputs,
         }
     }

@@ -55,13 +55,26 @@ pub async fn run(context: &Context, command: UsersCommand) -> anyhow::Result<Exi
     let UsersCommand::Add(args) = command;
     // Only ever the stack's own services, whatever the environment names.
     let state = running(&stack_dir(context)?)?;
-    add(&context.for_stack(&variables(&state), false), &args).await?;
-    Ok(ExitCode::SUCCESS)
+    let own = context.for_stack(&variables(&state), false);
+    match add(&own, &args).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(match error.downcast_ref() {
+            // A command as it stands in a hint may go elsewhere.
+            Some(lacking @ (Error::SchemaNotLoaded { .. } | Error::DatabaseNotFound { .. })) => {
+                let mend = "set it up with `cruddur local exec -- cruddur setup`";
+                Error::NotFound(format!("{lacking}; {mend}")).into()
+            }
+            _ => error,
+        }),
+    }
 }
 
 async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
-    let handle = args.handle.trim_start_matches('@');
-    if handle.is_empty() || !args.email.contains('@') {
+    let handle = args.handle.strip_prefix('@').unwrap_or(&args.handle);
+    let is_name = |c: char| !c.is_whitespace() && !c.is_control() && c != '@';
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(is_name);
+    let is_address = |(user, host)| is_word(user) && is_word(host);
+    if !is_word(handle) || !args.email.split_once('@').is_some_and(is_address) {
         let wrong = "a user needs a handle and an address such as londo@example.com";
         return Err(Error::Usage(wrong.to_owned()).into());
     }

@@ -6,8 +6,18 @@ use super::Folder;
 fn a_user_is_added_where_it_is_missing() {
     let mut folder = Folder::new();
     folder.up();
-    folder.run(&["setup"]).exits(0);
     let add = ["local", "users", "add", "ann", "--email", "ann@example.com"];
+    // Whatever the environment names, it is about the stack.
+    let mut command = folder.environment.command(&add);
+    command.env("CONNECTION_URL", "postgresql://127.0.0.1:1/other");
+    let none = folder.environment.finish(&add, command, b"").exits(6);
+    let mend = "`cruddur local exec -- cruddur setup`";
+    assert!(none.stderr.contains(mend), "{none}");
+    folder.run(&["setup"]).exits(0);
+    for (handle, email) in [(" ", "a@b"), ("@@x", "a@b"), ("a\nb", "a@b"), ("ann", "a@")] {
+        let wrong = ["local", "users", "add", handle, "--email", email];
+        folder.run(&wrong).exits(2);
+    }
     let dry = [&add[..], &["--dry-run"]].concat();
     for _ in 0..2 {
         let would = folder.run(&dry).exits(0);
