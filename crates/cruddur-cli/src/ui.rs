@@ -320,6 +320,11 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The same of what is to stay on one line.
+pub fn printable_line(text: &str) -> String {
+    printable(text).replace('\n', " ")
+}
+
 /// A number with its noun, such as `1 group` and `2 groups`.
 pub fn counted(number: u64, noun: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
@@ -352,7 +357,7 @@ fn width() -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, printable_line};
 
     #[test]
     fn texts_cannot_steer_the_terminal() {
@@ -364,5 +369,7 @@ mod tests {
         ] {
             assert_eq!(printable(text), shown);
         }
+        let group = "\u{1b}[31mX\r\nmoved FAKE";
+        assert_eq!(printable_line(group), "�[31mX moved FAKE");
     }
 }

@@ -11,7 +11,7 @@ use super::checkpoint::CheckpointFile;
 use crate::app::Interruption;
 use crate::args::{DryRun, Output};
 use crate::context::Context;
-use crate::ui::Ui;
+use crate::ui::{Ui, printable_line};
 
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -132,7 +132,8 @@ impl Follower {
                 };
                 for group in &applied.moved {
                     let at = time::to_key(group.last_message_at);
-                    writeln!(out, "{moved} {} to {at}", group.message_group_uuid)?;
+                    let uuid = printable_line(&group.message_group_uuid);
+                    writeln!(out, "{moved} {uuid} to {at}")?;
                 }
                 out.flush()
             }

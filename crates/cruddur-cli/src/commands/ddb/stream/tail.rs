@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::args::Output;
 use crate::context::Context;
 use crate::times::TimeArgs;
-use crate::ui::{Out, Ui, printable, unread};
+use crate::ui::{Out, Ui, printable_line, unread};
 
 #[derive(Debug, Args)]
 pub struct TailArgs {
@@ -92,7 +92,10 @@ impl Tail<'_> {
         for record in records {
             match &record.change {
                 Ok(change) => self.line(&mut out, change)?,
-                Err(reason) => writeln!(out, "record {}: {reason}", record.sequence_number)?,
+                Err(reason) => {
+                    let line = format!("record {}: {reason}", record.sequence_number);
+                    writeln!(out, "{}", printable_line(&line))?;
+                }
             }
         }
         out.flush()
@@ -113,7 +116,7 @@ impl Tail<'_> {
             text(item, "user_handle").unwrap_or(text(item, "pk").unwrap_or("-")),
             words,
         );
-        writeln!(out, "{}", printable(line.trim_end()).replace('\n', " "))
+        writeln!(out, "{}", printable_line(line.trim_end()))
     }
 }
 
