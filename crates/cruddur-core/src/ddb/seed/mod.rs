@@ -127,6 +127,23 @@ impl Table {
                 "a conversation cannot end in the future".to_owned(),
             ));
         }
+        let mut written = None;
+        let seeded = self.seed_in_rounds(conversation, people, options, progress, &mut written);
+        seeded.await.map_err(|error| match &written {
+            Some(written) => partly(written, error),
+            None => error,
+        })
+    }
+
+    /// Seeds until everything stands as it should; `result` has what was done so far.
+    async fn seed_in_rounds(
+        &self,
+        conversation: &Conversation,
+        people: &[Person; 2],
+        options: &SeedOptions,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+        result: &mut Option<Seeded>,
+    ) -> Result<Seeded> {
         let mut when = When {
             ending_at: options.ending_at,
             now: options.now,
@@ -136,7 +153,6 @@ impl Table {
             max_capacity: options.max_capacity,
             ..WriteOptions::default()
         };
-        let mut result: Option<Seeded> = None;
         let begun_at = Instant::now();
         for _ in 0..ROUNDS {
             let survey = self.survey(conversation, people).await?;
@@ -154,9 +170,8 @@ impl Table {
                 return Ok(seeded.clone());
             }
             let applied = self.apply(conversation, &plan, &write, seeded, progress);
-            let applied = applied.await.map_err(|error| partly(seeded, error))?;
             // Another run may have seeded the same group meanwhile.
-            if applied && self.stands(conversation, people, &plan).await? {
+            if applied.await? && self.stands(conversation, people, &plan).await? {
                 return Ok(seeded.clone());
             }
             when.refresh = false;
