@@ -69,7 +69,7 @@ fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
     ExitCode::from(match error {
         Error::NotRunning { .. } => UNREACHABLE,
         Error::NewerVersion { .. } | Error::SomebodyElses { .. } => REFUSED,
-        Error::NoSnapshot { .. } => NOT_FOUND,
+        Error::NoSnapshot { .. } | Error::NoData { .. } => NOT_FOUND,
         Error::SnapshotName { .. } => USAGE,
         _ => FAILED,
     })
@@ -272,7 +272,9 @@ pub fn local_hint(error: &cruddur_local::Error) -> Option<String> {
              container, or as that user"
             .to_owned(),
         Error::SomebodyElses { .. } => "work in a folder of your own".to_owned(),
-        Error::NotRunning { .. } => "start it with `cruddur local up --detach`".to_owned(),
+        Error::NotRunning { .. } | Error::NoData { .. } => {
+            "start it with `cruddur local up --detach`".to_owned()
+        }
         Error::NewerVersion { .. } => {
             "update cruddur, or start the stack in another folder".to_owned()
         }
@@ -291,7 +293,9 @@ pub fn local_hint(error: &cruddur_local::Error) -> Option<String> {
         Error::Service { .. } | Error::Detached { .. } => {
             "read more with `cruddur local logs`".to_owned()
         }
-        Error::StillRunning { pid, .. } => format!("end it with `kill -9 {pid}`"),
+        Error::StillRunning { .. } => {
+            "its disk may not answer; `cruddur local status` tells when it has ended".to_owned()
+        }
         Error::NoSnapshot { .. } => "list them with `cruddur local snapshot list`".to_owned(),
         Error::SnapshotExists { .. } => "choose another name".to_owned(),
         Error::SnapshotName { .. } => {

@@ -16,6 +16,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How long a start that was given up may take to end what it had begun.
 const LEFTOVER: Duration = Duration::from_secs(10);
 
+/// How long a process that was killed may take to go.
+const KILLED: Duration = Duration::from_secs(5);
+
 /// What [`down`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Down {
@@ -38,7 +41,7 @@ pub fn down(dir: &StackDir, timeout: Duration) -> Result<Down, Error> {
     };
     for (signal, patience, done) in [
         (libc::SIGTERM, timeout, Down::Stopped),
-        (libc::SIGKILL, Duration::from_secs(5), Down::Killed),
+        (libc::SIGKILL, KILLED, Down::Killed),
     ] {
         if dir.is_open_in(pid) {
             // SAFETY: sends a signal, to the process that holds the lock.
@@ -60,7 +63,7 @@ pub fn down(dir: &StackDir, timeout: Duration) -> Result<Down, Error> {
     }
     Err(Error::StillRunning {
         pid,
-        seconds: timeout.as_secs(),
+        seconds: (timeout + KILLED).as_secs(),
     })
 }
 

@@ -121,7 +121,8 @@ impl StackDir {
         self.path.join("snapshots")
     }
 
-    pub(crate) fn state_path(&self) -> PathBuf {
+    /// What the stack writes down of itself: its addresses, and how it ended.
+    pub fn state_path(&self) -> PathBuf {
         self.path.join("state.json")
     }
 

@@ -47,6 +47,12 @@ pub enum Error {
         /// The data folder.
         folder: PathBuf,
     },
+    /// There is nothing to keep.
+    #[error("the local stack in {} has no data", folder.display())]
+    NoData {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// The data folder was written by a newer version of this program.
     #[error("{} has data format {found}, and this program knows only up to {known}", folder.display())]
     NewerVersion {
@@ -106,8 +112,9 @@ pub enum Error {
         /// The last lines of its log.
         log: Vec<String>,
     },
-    /// The stack did not end, although it was asked and then told to.
-    #[error("the local stack (pid {pid}) did not end within {seconds} seconds")]
+    /// The stack did not end, although it was asked to and then killed: it waits for a
+    /// disk, say.
+    #[error("the local stack (pid {pid}) was killed, and has not gone after {seconds} seconds")]
     StillRunning {
         /// The process that holds the lock.
         pid: u32,

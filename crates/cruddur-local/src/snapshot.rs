@@ -63,7 +63,7 @@ pub fn snapshot_check_new(dir: &StackDir, name: &str) -> Result<(), Error> {
     }
     // After a reset there is no more to keep than before the first start.
     if !DATA.iter().any(|name| dir.path().join(name).exists()) {
-        return Err(Error::NotRunning {
+        return Err(Error::NoData {
             folder: dir.path().to_owned(),
         });
     }

@@ -132,7 +132,12 @@ fn tell(ui: &Ui, dir: &StackDir, status: &Status) {
     match status {
         Status::Running(_) => {}
         Status::Absent => {
-            ui.error(format_args!("no local stack has ever run in {folder}"));
+            match dir.state_path().exists() {
+                true => ui.error(format_args!(
+                    "what the local stack in {folder} has written down of itself is damaged"
+                )),
+                false => ui.error(format_args!("no local stack has ever run in {folder}")),
+            }
             ui.hint(up);
         }
         Status::Starting { .. } => ui.error(format_args!(

@@ -79,13 +79,11 @@ impl WindowArgs {
 
 /// Says what the query cost and, if there is more, how to see it.
 fn tell_rest(context: &Context, consumed_capacity: f64, next: Option<&str>) {
-    let ui = &context.ui;
-    ui.status(format_args!(
-        "consumed {consumed_capacity} read capacity units"
-    ));
+    super::tell_units(context, consumed_capacity, "read");
     if let Some(next) = next {
         let next = quoted(next);
-        ui.detail(format_args!("there is more: add --before {next}"));
+        let more = format_args!("there is more: use --before {next}");
+        context.ui.detail(more);
     }
 }
 
