@@ -194,8 +194,9 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
             ..
         } => format!(
             "write there with `cruddur ddb patterns create-message --handle {} \
-             --message-group-uuid {message_group_uuid}{flags} TEXT`",
-            quoted(sender)
+             --message-group-uuid {}{flags} TEXT`",
+            quoted(sender),
+            quoted(message_group_uuid)
         ),
         // A lock that another session kept (SQLSTATE `lock_not_available`).
         Error::Service {

@@ -229,7 +229,7 @@ async fn filled(table: &Table) -> Vec<NewGroup> {
         let new = table.create_message_group(&sender, &receiver, "first", now);
         let new = new.await.unwrap();
         for text in ["second", "third", "fourth"] {
-            let group = new.message.message_group_uuid;
+            let group = new.groups[0].message_group_uuid;
             let sender = &new.message.sender;
             table
                 .create_message(group, sender, text, now)

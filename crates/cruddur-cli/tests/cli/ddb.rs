@@ -173,6 +173,63 @@ fn conversations_for_people() {
     assert_runs!("conversations", runs);
 }
 
+/// DynamoDB compares keys as texts, and other programs may write a uuid otherwise.
+#[test]
+fn a_group_is_named_as_its_items_have_it() {
+    let environment = seeded();
+    let users = environment.run(&["db", "users", "-o", "json"]).json();
+    let uuid = |handle: &str| {
+        let mut users = users.as_array().unwrap().iter();
+        let user = users.find(|user| user["handle"] == handle).unwrap();
+        user["uuid"].as_str().unwrap().to_owned()
+    };
+    let group = "AAAAAAAA-0000-4000-8000-000000000001";
+    let at = "2023-03-24T09:45:01.561513+00:00";
+    let s = |text: &str| json!({"S": text});
+    let mut items = vec![json!({
+        "pk": s(&format!("MSG#{group}")), "sk": s(at), "message": s("in capitals"),
+        "message_uuid": s(group), "user_uuid": s(&uuid("andrewbrown")),
+        "user_display_name": s("Andrew"), "user_handle": s("andrewbrown"),
+    })];
+    for [owner, other] in [["andrewbrown", "londo"], ["londo", "andrewbrown"]] {
+        items.push(json!({
+            "pk": s(&format!("GRP#{}", uuid(owner))), "sk": s(at), "message": s("in capitals"),
+            "message_group_uuid": s(group), "user_uuid": s(&uuid(other)),
+            "user_display_name": s(other), "user_handle": s(other),
+        }));
+    }
+    let lines: Vec<String> = items.iter().map(ToString::to_string).collect();
+    environment
+        .run_with_input(&["ddb", "import", "-"], lines.join("\n").as_bytes())
+        .exits(0);
+    let begin = ["ddb", "patterns", "create-message-group"];
+    let begin = [
+        &begin[..],
+        &["--handle", "andrewbrown", "--with", "londo", "x"],
+    ]
+    .concat();
+    let there = environment.run(&begin).exits(1);
+    assert!(
+        there
+            .stderr
+            .contains(&format!("--message-group-uuid {group}"))
+    );
+    let write = ["ddb", "patterns", "create-message", "--handle", "londo"];
+    let write = [&write[..], &["--message-group-uuid", group, "answered"]].concat();
+    environment.run(&write).exits(0);
+    let read = [
+        "ddb",
+        "patterns",
+        "get-conversation",
+        "--message-group-uuid",
+        group,
+    ];
+    let read = environment.run(&read).exits(0);
+    for text in ["in capitals", "answered"] {
+        assert!(read.stdout.contains(text), "{read}");
+    }
+}
+
 #[test]
 fn pages_of_a_conversation_meet_without_gap_or_overlap() {
     let environment = seeded();

@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::messages::NewGroup;
 use cruddur_core::time::to_key;
-use uuid::Uuid;
 
 use crate::stream::{begin, interrupt, items, runtime, with_table};
 use crate::support;
@@ -83,7 +82,7 @@ fn two_followers_one_of_which_is_killed_every_second_leave_every_group_right() {
     );
 }
 
-type Newest = BTreeMap<Uuid, (DateTime<Utc>, String)>;
+type Newest = BTreeMap<String, (DateTime<Utc>, String)>;
 
 /// Writes the messages, eight at a time, and tells the newest of each group.
 async fn write_all(table: &Table, groups: &[NewGroup], count: usize) -> Newest {
@@ -95,7 +94,7 @@ async fn write_all(table: &Table, groups: &[NewGroup], count: usize) -> Newest {
             let text = format!("message {n} — 🖖");
             let sender = &group.groups[n % 2].other;
             async move {
-                let uuid = group.message.message_group_uuid;
+                let uuid = &group.message.message_group_uuid;
                 let written = table.create_message(uuid, sender, &text, Utc::now()).await;
                 written.unwrap()
             }

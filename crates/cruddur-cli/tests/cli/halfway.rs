@@ -76,7 +76,7 @@ fn what_was_moved_is_told_where_the_rest_cannot_be() {
 
     let write = |group: &NewGroup| {
         let (message, sender) = (&group.message, &group.message.sender);
-        let message = table.create_message(message.message_group_uuid, sender, "last", Utc::now());
+        let message = table.create_message(&message.message_group_uuid, sender, "last", Utc::now());
         runtime().block_on(message).unwrap();
     };
     write(&good);

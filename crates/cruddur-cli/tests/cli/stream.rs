@@ -77,7 +77,7 @@ pub async fn items(table: &Table, group: &NewGroup) -> Vec<(String, String)> {
 fn draining_replaying_and_tailing() {
     let (environment, table) = runtime().block_on(with_table());
     let group = runtime().block_on(begin(&table, ["andrewbrown", "bayko"], "first"));
-    let uuid = group.message.message_group_uuid;
+    let uuid = &group.message.message_group_uuid;
     let write = |text: &str| {
         let sender = &group.message.sender;
         let message = table.create_message(uuid, sender, text, Utc::now());
@@ -190,7 +190,7 @@ pub fn begin_seeded(table: &Table) -> NewGroup {
     let mut draft = runtime()
         .block_on(table.draft_message_group(&person("andrewbrown"), &person("bayko"), "old", at))
         .unwrap();
-    draft.message.message_group_uuid = uuid;
+    draft.message.message_group_uuid = uuid.to_string();
     for group in &mut draft.groups {
         group.message_group_uuid = uuid;
     }

@@ -4,6 +4,7 @@
 //! fixed. Every attribute is a string.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
@@ -38,8 +39,8 @@ pub struct Person {
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The group it was written in.
-    pub message_group_uuid: Uuid,
+    /// The group it was written in, as its key has it.
+    pub message_group_uuid: String,
     /// When it was written; part of its key.
     pub created_at: DateTime<Utc>,
     /// Its own uuid.
@@ -54,7 +55,7 @@ impl Message {
     /// The attributes of the item that holds the message.
     pub fn attributes(&self) -> Attributes<'_> {
         Attributes::of_texts([
-            ("pk", message_pk(self.message_group_uuid).into()),
+            ("pk", message_pk(&self.message_group_uuid).into()),
             ("sk", time::to_key(self.created_at).into()),
             ("message", (&self.message).into()),
             ("message_uuid", self.message_uuid.to_string().into()),
@@ -103,7 +104,7 @@ impl MessageGroup {
 }
 
 /// The partition key of a group's messages.
-pub fn message_pk(message_group_uuid: Uuid) -> String {
+pub fn message_pk(message_group_uuid: impl Display) -> String {
     format!("{MESSAGE_PREFIX}{message_group_uuid}")
 }
 

@@ -40,27 +40,27 @@ impl Table {
     /// or too long, [`Error::TableIncomplete`] where the index is missing.
     pub async fn draft_message(
         &self,
-        group: Uuid,
+        group: impl ToString,
         sender: &Person,
         text: &str,
         now: DateTime<Utc>,
     ) -> Result<Message> {
         not_empty(text)?;
-        let id = group.to_string();
-        let mut items = self.group_items_by_index(&id).await?;
+        let group = group.to_string();
+        let mut items = self.group_items_by_index(&group).await?;
         if !items.iter().any(|item| item.owner == sender.uuid) {
             // The index may not have it yet.
-            items.extend(self.group_items_of(&sender.uuid, &id).await?);
+            items.extend(self.group_items_of(&sender.uuid, &group).await?);
         }
         let own = items.iter().filter(|item| item.owner == sender.uuid);
         let Some(last) = own.map(GroupItem::at).max() else {
-            return Err(self.no_part(group, sender, &items));
+            return Err(self.no_part(&group, sender, &items));
         };
-        let last = last.max(self.last_message_at(group).await?);
+        let last = last.max(self.last_message_at(&group).await?);
         let after = last.map(|last| last + TimeDelta::microseconds(1));
         if after.is_some_and(|after| after.year() > 9999) {
             return Err(Error::Failed(format!(
-                "the message group {id} stands at the end of the year 9999, after which no key comes"
+                "the message group {group} stands at the end of the year 9999, after which no key comes"
             )));
         }
         let message = Message {
@@ -125,7 +125,7 @@ impl Table {
     /// As [`Table::draft_message`].
     pub async fn create_message(
         &self,
-        group: Uuid,
+        group: impl ToString,
         sender: &Person,
         text: &str,
         now: DateTime<Utc>,
@@ -135,7 +135,7 @@ impl Table {
     }
 
     /// The time of the newest message that stands in a group.
-    async fn last_message_at(&self, group: Uuid) -> Result<Option<DateTime<Utc>>> {
+    async fn last_message_at(&self, group: &str) -> Result<Option<DateTime<Utc>>> {
         let query = self
             .partition(message_pk(group))
             .projection_expression("sk")
@@ -158,7 +158,7 @@ impl Table {
         Ok(held.is_some_and(|held| held.get("message_uuid") == item.get("message_uuid")))
     }
 
-    fn no_part(&self, group: Uuid, sender: &Person, items: &[GroupItem]) -> Error {
+    fn no_part(&self, group: &str, sender: &Person, items: &[GroupItem]) -> Error {
         let place = format!("{} at {}", self.name, self.at);
         if items.is_empty() {
             return Error::NotFound(format!("no one has the message group {group} in {place}"));

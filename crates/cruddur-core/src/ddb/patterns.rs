@@ -5,6 +5,7 @@
 //! followed page by page until the wanted number of items is there.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use serde::Serialize;
@@ -78,7 +79,7 @@ impl Table {
     /// Pattern A: the newest messages of a group, the oldest of them first.
     ///
     /// A group without messages, or one that does not exist, has none.
-    pub async fn messages(&self, group: Uuid, window: Window) -> Result<Found<MessageRow>> {
+    pub async fn messages(&self, group: impl Display, window: Window) -> Result<Found<MessageRow>> {
         let found = self.newest(message_pk(group), window).await?;
         let mut found = found.map(|key, item| MessageRow {
             created_at: key,
@@ -251,17 +252,19 @@ pub fn parse_before(text: &str) -> Result<String> {
     time::parse_given(text).map(time::to_key)
 }
 
-/// Reads a uuid that a person gave.
+/// Reads a uuid that a person gave, as it was given: other programs may have written
+/// one in capitals or without hyphens, and DynamoDB compares keys as texts.
 ///
 /// # Errors
 ///
 /// [`Error::Usage`] where it is none.
-pub fn parse_uuid(text: &str) -> Result<Uuid> {
-    Uuid::parse_str(text).map_err(|_| {
-        Error::Usage(format!(
+pub fn parse_uuid(text: &str) -> Result<String> {
+    match Uuid::try_parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(Error::Usage(format!(
             "{text:?} is not a uuid such as 5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
-        ))
-    })
+        ))),
+    }
 }
 
 fn owned(item: &Item, name: &str) -> Option<String> {

@@ -182,7 +182,7 @@ pub async fn group(table: &Table, one: &Person, other: &Person, micros: i64) -> 
 /// The record that a new message leaves in the stream.
 pub fn inserted(group: Uuid, sender: &Person, micros: i64) -> StreamRecord {
     let message = cruddur_core::ddb::item::Message {
-        message_group_uuid: group,
+        message_group_uuid: group.to_string(),
         created_at: at(micros),
         message_uuid: Uuid::new_v4(),
         message: format!("text {micros}"),

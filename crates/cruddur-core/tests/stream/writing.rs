@@ -142,7 +142,7 @@ async fn a_new_group_is_three_items_and_the_second_call_names_it() {
         .create_message_group(&one, &other, "text 5", at(5))
         .await
         .unwrap();
-    let group = new.message.message_group_uuid;
+    let group = new.groups[0].message_group_uuid;
     assert_at(&table, &one, group, 5).await;
     assert_at(&table, &other, group, 5).await;
     assert_eq!(messages(&table, group).await.len(), 1);
@@ -175,8 +175,8 @@ async fn two_who_begin_a_group_at_once_have_one() {
         table.put_message_group(mine),
         table.put_message_group(theirs),
     );
-    let group = mine.unwrap().message.message_group_uuid;
-    assert_eq!(theirs.unwrap().message.message_group_uuid, group);
+    let group = mine.unwrap().groups[0].message_group_uuid;
+    assert_eq!(theirs.unwrap().groups[0].message_group_uuid, group);
     assert_eq!(messages(&table, group).await.len(), 2);
     assert_at(&table, &one, group, 9).await;
     assert_at(&table, &other, group, 9).await;
@@ -193,7 +193,7 @@ async fn a_new_group_does_not_write_over_another_of_the_same_microsecond() {
         .unwrap();
     assert_eq!(new.message.created_at, at(6));
     assert_at(&table, &one, first, 5).await;
-    assert_at(&table, &one, new.message.message_group_uuid, 6).await;
+    assert_at(&table, &one, new.groups[0].message_group_uuid, 6).await;
 }
 
 #[tokio::test]
@@ -272,10 +272,10 @@ async fn a_new_group_waits_for_capacity() {
     .await;
     let table = table_at(&proxy.url, direct.name()).await;
     let new = table.create_message_group(&one, &other, "hi", at(6)).await;
-    let message = new.unwrap().message;
-    assert_eq!(message.created_at, at(6));
+    let new = new.unwrap();
+    assert_eq!(new.message.created_at, at(6));
     assert_eq!(proxy.count("TransactWriteItems"), 6);
-    let written = messages(&direct, message.message_group_uuid).await;
+    let written = messages(&direct, new.groups[0].message_group_uuid).await;
     assert_eq!(written.len(), 1);
 }
 
@@ -297,7 +297,7 @@ async fn a_new_group_is_written_whatever_comes_after_it() {
     .await;
     let table = table_at(&proxy.url, direct.name()).await;
     let new = table.create_message_group(&one, &other, "hi", at(6)).await;
-    let group = new.unwrap().message.message_group_uuid;
+    let group = new.unwrap().groups[0].message_group_uuid;
     assert_eq!(messages(&direct, group).await.len(), 1);
     // It was asked, and denied, what else there is of the group.
     assert_eq!(proxy.count("Query"), 3);

@@ -71,7 +71,7 @@ fn with_news() -> TestEnvironment {
         for other in ["bayko", "londo", "worf"] {
             let group = begin(&table, ["andrewbrown", other], "first").await;
             for text in ["second", "third"] {
-                let (uuid, sender) = (group.message.message_group_uuid, &group.message.sender);
+                let (uuid, sender) = (&group.message.message_group_uuid, &group.message.sender);
                 let now = chrono::Utc::now();
                 table.create_message(uuid, sender, text, now).await.unwrap();
             }

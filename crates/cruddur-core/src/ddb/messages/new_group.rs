@@ -157,7 +157,7 @@ impl NewGroup {
         NewGroup {
             groups: [group(sender, receiver), group(receiver, sender)],
             message: Message {
-                message_group_uuid,
+                message_group_uuid: message_group_uuid.to_string(),
                 created_at: now,
                 message_uuid: Uuid::new_v4(),
                 message: text.to_owned(),

@@ -138,7 +138,7 @@ impl Schedule<'_> {
 
     fn said(&self, position: usize, speaker: usize, message: String) -> Message {
         Message {
-            message_group_uuid: self.conversation.message_group_uuid,
+            message_group_uuid: self.conversation.message_group_uuid.to_string(),
             created_at: self.at(position),
             message_uuid: self.conversation.message_uuid(position),
             message,

@@ -14,7 +14,7 @@ use crate::dynamodb::{all_items, key, table};
 
 fn stranger(created_at: &str, message: &str) -> Message {
     Message {
-        message_group_uuid: conversation().message_group_uuid,
+        message_group_uuid: conversation().message_group_uuid.to_string(),
         created_at: at(created_at),
         message_uuid: Uuid::new_v4(),
         message: message.into(),

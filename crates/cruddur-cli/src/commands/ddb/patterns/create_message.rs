@@ -3,7 +3,6 @@ use clap::Args;
 use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::parse_uuid;
-use uuid::Uuid;
 
 use super::{SEEDED_GROUP, TextArg, show_items};
 use crate::args::DryRun;
@@ -16,7 +15,7 @@ pub struct CreateMessageArgs {
     handle: String,
     /// The message group
     #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP, value_parser = parse_uuid)]
-    message_group_uuid: Uuid,
+    message_group_uuid: String,
     #[command(flatten)]
     dry: DryRun,
     #[command(flatten)]
@@ -30,7 +29,7 @@ pub async fn create_message(context: &Context, args: &CreateMessageArgs) -> anyh
     let table = Table::connect(&context.target).await?;
     let now = Utc::now();
     let mut message = table
-        .draft_message(args.message_group_uuid, &sender, &text, now)
+        .draft_message(&args.message_group_uuid, &sender, &text, now)
         .await?;
     if message.created_at > now + TimeDelta::seconds(1) {
         context.ui.warning(format_args!(

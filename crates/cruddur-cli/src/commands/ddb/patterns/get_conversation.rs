@@ -3,7 +3,6 @@ use std::io::Write;
 use clap::Args;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::parse_uuid;
-use uuid::Uuid;
 
 use super::{SEEDED_GROUP, WindowArgs, tell_rest};
 use crate::context::Context;
@@ -14,7 +13,7 @@ use crate::ui::{printable, write_table};
 pub struct GetConversationArgs {
     /// The message group
     #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP, value_parser = parse_uuid)]
-    message_group_uuid: Uuid,
+    message_group_uuid: String,
     #[command(flatten)]
     window: WindowArgs,
     #[command(flatten)]
@@ -24,7 +23,7 @@ pub struct GetConversationArgs {
 pub async fn get_conversation(context: &Context, args: &GetConversationArgs) -> anyhow::Result<()> {
     let table = Table::connect(&context.target).await?;
     let found = table
-        .messages(args.message_group_uuid, args.window.window())
+        .messages(&args.message_group_uuid, args.window.window())
         .await?;
     let shown = |out: &mut dyn Write| {
         let mut table = context.ui.table(&["from", args.time.heading(), "message"]);

@@ -4,7 +4,6 @@ use clap::Args;
 use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::parse_uuid;
-use uuid::Uuid;
 
 use super::{WindowArgs, tell_rest};
 use crate::context::Context;
@@ -18,7 +17,7 @@ pub struct ListConversationsArgs {
     handle: String,
     /// Whose conversations, by uuid; PostgreSQL is not asked
     #[arg(long, value_name = "UUID", value_parser = parse_uuid)]
-    pub user_uuid: Option<Uuid>,
+    pub user_uuid: Option<String>,
     #[command(flatten)]
     window: WindowArgs,
     #[command(flatten)]
@@ -29,8 +28,8 @@ pub async fn list_conversations(
     context: &Context,
     args: &ListConversationsArgs,
 ) -> anyhow::Result<()> {
-    let user_uuid = match args.user_uuid {
-        Some(uuid) => uuid.to_string(),
+    let user_uuid = match &args.user_uuid {
+        Some(uuid) => uuid.clone(),
         None => uuid_of(context, &args.handle).await?,
     };
     let table = Table::connect(&context.target).await?;
