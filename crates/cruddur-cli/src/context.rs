@@ -106,8 +106,10 @@ impl Context {
     /// Lets nothing be dropped where this folder's stack does not run and nobody has
     /// named the server that is asked in its place. `naming` is how to.
     pub fn may_drop_at(&self, service: Service, naming: &str) -> Result<()> {
-        match (self.unnamed(service), StackDir::find(&self.folder)) {
-            (Some(at), Some(_)) => Err(Error::Refused(format!(
+        // Also one that is there and not to be trusted.
+        let there = StackDir::find(&self.folder).is_some() || StackDir::of(&self.folder).is_err();
+        match self.unnamed(service) {
+            Some(at) if there => Err(Error::Refused(format!(
                 "nothing is dropped at {at} in place of the local stack: start it with \
                  `cruddur local up --detach`, or name the server with {naming}"
             ))),
@@ -233,9 +235,9 @@ impl PasswordFileFound {
 
 /// The addresses of the stack that runs in this folder or above it.
 fn local_stack(folder: &Path, ui: &Ui) -> Option<LocalStack> {
-    let dir = StackDir::find(folder)?;
-    match dir.status() {
-        Ok(Status::Running(state)) => Some(LocalStack {
+    let looked = StackDir::of(folder).and_then(|dir| Ok((dir.status()?, dir)));
+    match looked {
+        Ok((Status::Running(state), dir)) => Some(LocalStack {
             folder: dir.path().display().to_string(),
             dynamodb: state.dynamodb.url.clone(),
             postgres: state.connection_url(),

@@ -67,6 +67,17 @@ pub fn down(dir: &StackDir, timeout: Duration) -> Result<Down, Error> {
     })
 }
 
+/// Waits until a stack that is ending has ended, at most for `timeout`.
+pub fn wait_until_ended(dir: &StackDir, timeout: Duration) -> Result<(), Error> {
+    let deadline = Instant::now() + timeout;
+    while let Status::Ending(_) = dir.status()?
+        && Instant::now() < deadline
+    {
+        sleep(PAUSE);
+    }
+    Ok(())
+}
+
 /// Ends the server that a start left behind when it was given up, so that
 /// nothing is left when the caller exits.
 pub fn end_leftover(dir: &StackDir) -> Result<(), Error> {

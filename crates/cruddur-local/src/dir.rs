@@ -1,5 +1,6 @@
 //! The data folder `.cruddur`: what lies in it, how it stands, how old it is.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,11 +22,13 @@ pub struct StackDir {
 pub enum Status {
     /// None has ever run here, or what it wrote down is damaged.
     Absent,
-    /// A process holds the lock and is not ready yet, or is ending.
+    /// A process holds the lock and is not ready yet.
     Starting {
         /// The process, if it has said so.
         pid: Option<u32>,
     },
+    /// It has begun to end.
+    Ending(State),
     /// It runs.
     Running(State),
     /// It ended in order.
@@ -60,13 +63,23 @@ impl StackDir {
         Ok(dir)
     }
 
-    /// The nearest data folder with a state file, from `start` upwards.
+    /// The nearest data folder with a state file, from `start` upwards, be it one that
+    /// this account may not look into.
     pub fn find(start: &Path) -> Option<StackDir> {
         let start = std::path::absolute(start).ok()?;
         start
             .ancestors()
             .map(StackDir::at)
-            .find(|dir| dir.state_path().is_file() && dir.may_be_trusted())
+            .find(|dir| dir.may_have_state() && dir.may_be_trusted())
+    }
+
+    fn may_have_state(&self) -> bool {
+        match self.state_path().metadata() {
+            Ok(seen) => seen.is_file(),
+            Err(error) => {
+                error.kind() == ErrorKind::PermissionDenied && self.path.symlink_metadata().is_ok()
+            }
+        }
     }
 
     /// In a folder such as /tmp anybody can make a data folder, which would lead
@@ -149,11 +162,12 @@ impl StackDir {
         let state = self.read_state()?;
         Ok(match (holder, state) {
             (Some(holder), Some(state))
-                if holder.purpose == Purpose::Stack
-                    && holder.pid == Some(state.pid)
-                    && state.stopped_at.is_none() =>
+                if holder.purpose == Purpose::Stack && holder.pid == Some(state.pid) =>
             {
-                Status::Running(state)
+                match state.stopped_at {
+                    None => Status::Running(state),
+                    Some(_) => Status::Ending(state),
+                }
             }
             (Some(Holder { pid, .. }), _) => Status::Starting { pid },
             (None, None) => Status::Absent,

@@ -28,7 +28,9 @@ mod temporary;
 
 pub use cognito::{CognitoRequest, PoolUser};
 pub use companion::{Companion, hangup_is_ignored};
-pub use control::{Detached, Down, down, end_leftover, spawn_detached, wait_until_ready};
+pub use control::{
+    Detached, Down, down, end_leftover, spawn_detached, wait_until_ended, wait_until_ready,
+};
 pub use dir::{StackDir, Status};
 pub use error::Error;
 pub use health::{ServiceHealth, health};

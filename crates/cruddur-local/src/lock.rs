@@ -151,10 +151,10 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Whether the folder has another lock by now: it was deleted and made anew.
-    pub(crate) fn was_replaced(&self, dir: &StackDir) -> bool {
+    /// Whether the folder still has this lock: it may have been deleted, and made anew.
+    pub(crate) fn is_there(&self, dir: &StackDir) -> bool {
         let (ours, there) = (self.file.metadata(), dir.lock_path().metadata());
-        matches!((ours, there), (Ok(a), Ok(b)) if (a.dev(), a.ino()) != (b.dev(), b.ino()))
+        matches!((ours, there), (Ok(a), Ok(b)) if (a.dev(), a.ino()) == (b.dev(), b.ino()))
     }
 }
 

@@ -284,6 +284,9 @@ impl Stack {
             }
             ended = &mut self.dynamodb.handle => (Service::DynamoDb, task_reason(ended)),
             ended = &mut self.cognito.handle => (Service::Cognito, task_reason(ended)),
+            () = deleted(&self.lock, &self.dir) => {
+                (Service::DynamoDb, "its data folder was deleted".to_owned())
+            }
         };
         let log = match service {
             Service::Postgres => files::tail(&self.dir.service_log_path(service), 0, 20),
@@ -305,6 +308,9 @@ impl Stack {
 
     /// The same, and tells of each service once it has ended.
     pub async fn stop_telling(mut self, ended: impl Fn(Service)) -> Result<(), Error> {
+        // First, so that from now on nobody takes it for one that runs.
+        self.state.stopped_at = Some(Utc::now());
+        let noted = self.note();
         let Stack {
             dynamodb,
             cognito,
@@ -325,10 +331,14 @@ impl Stack {
                 ended(Service::Postgres);
             },
         );
-        self.state.stopped_at = Some(Utc::now());
-        match self.lock.was_replaced(&self.dir) {
-            true => Ok(()),
-            false => self.dir.write_state(&self.state),
+        noted
+    }
+
+    /// Writes down how it stands, unless the folder is gone, or another stack's.
+    fn note(&self) -> Result<(), Error> {
+        match self.lock.is_there(&self.dir) {
+            true => self.dir.write_state(&self.state),
+            false => Ok(()),
         }
     }
 }
@@ -336,6 +346,14 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.logs.abort();
+    }
+}
+
+/// Resolves once the folder of a stack is gone: what is written from then on would be
+/// lost.
+async fn deleted(lock: &Lock, dir: &StackDir) {
+    while lock.is_there(dir) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -60,8 +60,9 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     }
     let mut interruption = Interruption::listen();
     let _turn = turn(context, &dir, &mut interruption).await?;
-    let ((), restarted) = around(context, &dir, &mut interruption, cruddur_local::reset).await?;
-    let seeded = match &restarted {
+    let around = around(context, &dir, &mut interruption, cruddur_local::reset).await?;
+    let seeded = match &around.restarted {
+        _ if around.stop => around.end(),
         Some(state) if args.seed => seed(context, state, &mut interruption).await,
         None if args.seed => seed_stopped(context, &dir, manner, &mut interruption).await,
         _ => Ok(()),
@@ -72,8 +73,8 @@ pub async fn reset(context: &Context, args: &ResetArgs) -> anyhow::Result<ExitCo
     );
     seeded?;
     printed?;
-    if let Some(state) = restarted {
-        up::tell(context, &state, false);
+    if let Some(state) = &around.restarted {
+        up::tell(context, state, false);
     }
     Ok(ExitCode::SUCCESS)
 }

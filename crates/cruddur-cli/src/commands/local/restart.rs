@@ -41,6 +41,24 @@ pub async fn turn(
     }
 }
 
+/// Work that was done around which a stack ended and started.
+pub struct Around {
+    /// The stack, where it ran before and so does again.
+    pub restarted: Option<State>,
+    /// Whether somebody asked to stop meanwhile.
+    pub stop: bool,
+}
+
+impl Around {
+    /// Ends the run as it was asked to, of which the work was no part any more.
+    pub fn end(&self) -> anyhow::Result<()> {
+        match self.stop {
+            true => Err(cruddur_core::Error::Interrupted.into()),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Ends the stack if it runs, does `work`, and starts it again, on the same ports
 /// and in the background, wherever it ran. Failing work is no reason to leave the
 /// stack down.
@@ -49,9 +67,10 @@ pub async fn around<T: Send + 'static>(
     dir: &StackDir,
     interruption: &mut Interruption,
     work: impl FnOnce(&StackDir) -> Result<T, Error> + Send + 'static,
-) -> anyhow::Result<(T, Option<State>)> {
-    let manner = match known(dir)? {
-        Some(Status::Running(state)) => Manner::of(&state),
+) -> anyhow::Result<Around> {
+    let status = known(dir)?;
+    let manner = match &status {
+        Some(Status::Running(state)) => Manner::of(state),
         _ => Manner::default(),
     };
     let work = {
@@ -65,7 +84,8 @@ pub async fn around<T: Send + 'static>(
     let (worked, mut stop) = to_the_end(work, interruption).await;
     let (ended, done) = worked??;
     let mut restarted = None;
-    if ended != Down::NotRunning {
+    // One that somebody else was ending stays down.
+    if ended != Down::NotRunning && !matches!(status, Some(Status::Ending(_))) {
         let (started, asked) = to_the_end(up::detached(context, dir, manner), interruption).await;
         stop |= asked;
         match started {
@@ -82,11 +102,8 @@ pub async fn around<T: Send + 'static>(
             Err(error) => return Err(error),
         }
     }
-    let done = done?;
-    if stop {
-        return Err(cruddur_core::Error::Interrupted.into());
-    }
-    Ok((done, restarted))
+    done?;
+    Ok(Around { restarted, stop })
 }
 
 /// Says so where the shell has variables of the stack as it was, which beat what

@@ -69,11 +69,12 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
     };
     let mut interruption = Interruption::listen();
     let _turn = turn(context, &dir, &mut interruption).await?;
-    around(context, &dir, &mut interruption, work).await?;
+    let around = around(context, &dir, &mut interruption, work).await?;
     done.show(
         context,
         format_args!("saved the data of the local stack in {folder} as {name}"),
-    )
+    )?;
+    around.end()
 }
 
 async fn restore(context: &Context, args: ConfirmedArgs) -> anyhow::Result<()> {
@@ -100,11 +101,12 @@ async fn restore(context: &Context, args: ConfirmedArgs) -> anyhow::Result<()> {
     };
     let mut interruption = Interruption::listen();
     let _turn = turn(context, &dir, &mut interruption).await?;
-    around(context, &dir, &mut interruption, work).await?;
+    let around = around(context, &dir, &mut interruption, work).await?;
     done.show(
         context,
         format_args!("the data of the local stack in {folder} is as it was in {name}"),
-    )
+    )?;
+    around.end()
 }
 
 fn list(context: &Context) -> anyhow::Result<()> {

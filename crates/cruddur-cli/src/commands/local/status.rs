@@ -19,7 +19,7 @@ pub struct StatusArgs {}
 /// What is known of the stack, as JSON shows it.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// `running`, `starting`, `stopped`, `died` or `absent`.
+    /// `running`, `starting`, `ending`, `stopped`, `died` or `absent`.
     state: &'static str,
     /// Whether it runs and every service answers.
     healthy: bool,
@@ -76,12 +76,13 @@ fn report(dir: &StackDir, status: &Status, services: Vec<ServiceHealth>) -> Repo
     let (state, known) = match status {
         Status::Absent => ("absent", None),
         Status::Starting { .. } => ("starting", None),
+        Status::Ending(known) => ("ending", Some(known)),
         Status::Running(known) => ("running", Some(known)),
         Status::Stopped(known) => ("stopped", Some(known)),
         Status::Died(known) => ("died", Some(known)),
     };
     let pid = match status {
-        Status::Running(known) => Some(known.pid),
+        Status::Running(known) | Status::Ending(known) => Some(known.pid),
         Status::Starting { pid } => *pid,
         _ => None,
     };
@@ -140,9 +141,10 @@ fn tell(ui: &Ui, dir: &StackDir, status: &Status) {
             }
             ui.hint(up);
         }
-        Status::Starting { .. } => ui.error(format_args!(
-            "the local stack in {folder} is starting or ending"
-        )),
+        Status::Starting { .. } => {
+            ui.error(format_args!("the local stack in {folder} is starting"));
+        }
+        Status::Ending(_) => ui.error(format_args!("the local stack in {folder} is ending")),
         Status::Stopped(state) => {
             let since = state.stopped_at.unwrap_or(state.started_at);
             let since = since.with_timezone(&chrono::Local);

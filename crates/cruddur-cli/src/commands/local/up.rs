@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::logs::{Log, PAUSE};
+use super::restart::STOP_TIMEOUT;
 use super::stream::keep_up;
 use super::{stack_dir, status};
 use crate::app::Interruption;
@@ -71,7 +72,7 @@ pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
         status::document(context, &dir).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Status::Running(state) = dir.status()? {
+    if let Status::Running(state) = settled(&dir).await? {
         tell(context, &state, true);
         return Ok(ExitCode::SUCCESS);
     }
@@ -85,7 +86,7 @@ pub async fn detached(
     dir: &StackDir,
     manner: Manner,
 ) -> anyhow::Result<(State, bool)> {
-    if let Status::Running(state) = dir.status()? {
+    if let Status::Running(state) = settled(dir).await? {
         return Ok((state, true));
     }
     let ui = &context.ui;
@@ -111,6 +112,16 @@ pub async fn detached(
     })
     .await??;
     Ok((state, false))
+}
+
+/// How the stack stands, once one that is ending has ended.
+async fn settled(dir: &StackDir) -> anyhow::Result<Status> {
+    let dir = dir.clone();
+    let settled = tokio::task::spawn_blocking(move || {
+        cruddur_local::wait_until_ended(&dir, STOP_TIMEOUT)?;
+        dir.status()
+    });
+    Ok(settled.await??)
 }
 
 async fn foreground(context: &Context, dir: StackDir, args: &UpArgs) -> anyhow::Result<ExitCode> {

@@ -111,6 +111,32 @@ fn what_is_left_of_a_stack_whose_folder_was_deleted_leaves_the_next_alone() {
 }
 
 #[test]
+fn a_stack_whose_folder_was_deleted_ends() {
+    let mut folder = Folder::new();
+    let pids = folder.up();
+    std::fs::remove_dir_all(folder.environment.path().join(".cruddur")).unwrap();
+    assert!(pids.iter().all(|pid| ends(*pid)));
+}
+
+/// Its services answer no more, though its process is still there.
+#[test]
+fn a_stack_that_is_ending_does_not_pass_for_one_that_runs() {
+    let mut folder = Folder::new();
+    for _ in 0..4 {
+        let [stack, _] = folder.up();
+        signal(stack, libc::SIGTERM);
+        // The signal arrives a moment later.
+        std::thread::sleep(Duration::from_millis(20));
+        let up = folder
+            .run(&["local", "up", "--detach", "--free-ports"])
+            .exits(0);
+        assert!(!up.stderr.contains("already running"), "{up}");
+        folder.run(&["local", "status"]).exits(0);
+        folder.run(&["ddb", "list-tables"]).exits(0);
+    }
+}
+
+#[test]
 fn a_reset_leaves_nothing_of_a_stack_that_was_killed() {
     let mut folder = Folder::new();
     let [stack, _] = folder.up();

@@ -10,7 +10,9 @@ mod users;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Output};
 use std::time::Duration;
 
@@ -158,6 +160,27 @@ fn from_up_to_down() {
     assert_eq!(now, variables);
     let created = folder.run(&["db", "create"]).exits(0);
     assert!(created.stdout.contains("already"), "{created}");
+}
+
+#[test]
+fn nothing_is_dropped_beside_a_stack_that_cannot_be_looked_into() {
+    let environment = support::TestEnvironment::bare();
+    let data = environment.path().join(".cruddur");
+    std::fs::create_dir(&data).unwrap();
+    environment.write(".cruddur/state.json", "{}");
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(environment.path(), 0o777);
+    // Root looks into everything, and may give the folder away instead.
+    if std::os::unix::fs::chown(&data, Some(65_533), None).is_err() {
+        mode(&data, 0);
+    }
+    for drop in [&["ddb", "drop"][..], &["db", "drop"], &["db", "setup"]] {
+        let refused = environment.run(&[drop, &["--dry-run"]].concat()).exits(5);
+        assert!(refused.stderr.contains("is passed over"), "{refused}");
+    }
+    mode(&data, 0o700);
 }
 
 #[test]
