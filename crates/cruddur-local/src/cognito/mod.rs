@@ -1,10 +1,12 @@
-//! Cognito: the winterbaume engine, with its users kept in a file and a
-//! ListUsers that pages, filters and selects as the real one does.
+//! Cognito: the winterbaume engine, with its users kept in a file, a ListUsers that
+//! pages, filters and selects as the real one does, and access tokens that are
+//! someone's.
 
 mod filter;
 mod list_users;
 mod pool;
 mod store;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use crate::{Error, Service, StackDir};
 pub(crate) use pool::Ids;
 pub use pool::PoolUser;
 use store::Store;
+use tokens::Tokens;
 
 /// Loads the pool, or makes one with these users, and serves it.
 pub(crate) async fn start(
@@ -33,17 +36,33 @@ pub(crate) async fn start(
     requests: Option<UnboundedSender<CognitoRequest>>,
 ) -> Result<(Task, Ids), Error> {
     let (store, ids) = Store::open(dir.data_path(Service::Cognito), users).await?;
+    let store = Arc::new(store);
     let (listener, port) = listener(Service::Cognito, wanted)?;
     let router = Router::new()
         .fallback(answer)
         .layer(DefaultBodyLimit::max(4 * 1024 * 1024))
-        .with_state(Arc::new(Served { store, requests }));
+        .with_state(Arc::new(Served {
+            store: Arc::clone(&store),
+            tokens: Tokens::default(),
+            requests,
+        }));
     let (shutdown, stopped) = oneshot::channel::<()>();
     let served = axum::serve(listener, router).with_graceful_shutdown(async {
         // Resolves when the sender is dropped, too: that is how `stop` asks.
         let _ = stopped.await;
     });
-    let handle = tokio::spawn(async { served.await.map_err(|cause| cause.to_string()) });
+    let handle = tokio::spawn(async move {
+        let end = tokio::select! {
+            end = served => end.map_err(|cause| cause.to_string()),
+            never = store.keep_saved() => match never {},
+        };
+        end.and(
+            store
+                .save_changes()
+                .await
+                .map_err(|cause| cause.to_string()),
+        )
+    });
     Ok((Task::new(port, shutdown, handle), ids))
 }
 
@@ -57,7 +76,8 @@ pub struct CognitoRequest {
 }
 
 struct Served {
-    store: Store,
+    store: Arc<Store>,
+    tokens: Tokens,
     requests: Option<UnboundedSender<CognitoRequest>>,
 }
 
@@ -80,7 +100,7 @@ async fn answer(
         headers,
         body,
     };
-    let response = answer_action(&served.store, &action, request).await;
+    let response = answer_action(&served, &action, request).await;
     if let Some(requests) = &served.requests {
         let status = response.status().as_u16();
         // Nobody listening is no reason not to answer.
@@ -89,22 +109,28 @@ async fn answer(
     response
 }
 
-async fn answer_action(store: &Store, action: &str, request: MockRequest) -> Response {
-    if action == "ListUsers" {
-        let listed = list_users::answer(&*store.users().await, &request.body);
-        return match listed {
-            Ok(page) => respond(StatusCode::OK, None, page.to_string().into()),
-            Err(refusal) => refuse(StatusCode::BAD_REQUEST, refusal.kind, &refusal.message),
-        };
+async fn answer_action(served: &Served, action: &str, request: MockRequest) -> Response {
+    let Served { store, tokens, .. } = served;
+    let own = match action {
+        "ListUsers" => Some(list_users::answer(&*store.users().await, &request.body)),
+        "GetUser" => Some(tokens.user(&*store.users().await, &request.body)),
+        _ => tokens::refusal(action, &request.body).map(Err),
+    };
+    match own {
+        Some(Ok(answer)) => return respond(StatusCode::OK, None, answer.to_string().into()),
+        Some(Err(refusal)) => return refuse(refusal.kind, &refusal.message),
+        None => {}
     }
+    let asked = request.body.clone();
     let handled = match store.handle(action, request).await {
         Ok(handled) => handled,
-        // The client must not take for saved what is not.
-        Err(cause) => {
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return refuse(status, "InternalErrorException", &cause.to_string());
-        }
+        // The client must not take for saved what is not, nor send it again, only to
+        // be told that it is there.
+        Err(cause) => return refuse("InternalErrorException", &cause.to_string()),
     };
+    if action.ends_with("InitiateAuth") {
+        tokens.signed_in(&asked, &handled.body);
+    }
     let status = StatusCode::from_u16(handled.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // The error's name is in the body and, as the real one has it, in a header.
     let kind = (!status.is_success())
@@ -114,9 +140,9 @@ async fn answer_action(store: &Store, action: &str, request: MockRequest) -> Res
     respond(status, kind.as_deref(), handled.body)
 }
 
-fn refuse(status: StatusCode, kind: &str, message: &str) -> Response {
+fn refuse(kind: &str, message: &str) -> Response {
     let body = json!({ "__type": kind, "message": message }).to_string();
-    respond(status, Some(kind), body.into())
+    respond(StatusCode::BAD_REQUEST, Some(kind), body.into())
 }
 
 fn respond(status: StatusCode, error: Option<&str>, body: Bytes) -> Response {

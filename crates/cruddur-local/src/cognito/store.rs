@@ -4,9 +4,11 @@
 //! client was told survives any end. Changes that come at once share a write.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
@@ -73,7 +75,7 @@ impl Store {
 
     /// Has the engine answer a request, and saves what it changed. When that
     /// fails the change is in memory all the same, as after any server error,
-    /// and is saved with the next one.
+    /// and is saved as soon as it can be.
     pub(crate) async fn handle(
         &self,
         action: &str,
@@ -83,7 +85,23 @@ impl Store {
         if reads_only(action) || response.status >= 300 {
             return Ok(response);
         }
-        let mine = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.save_changes().await?;
+        Ok(response)
+    }
+
+    /// Saves what could not be saved when it was changed: a disk may have had no room.
+    pub(crate) async fn keep_saved(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            // Whoever made the change was told that it is not saved.
+            let _ = self.save_changes().await;
+        }
+    }
+
+    /// Saves every change so far, if there are any that are not.
+    pub(crate) async fn save_changes(&self) -> Result<(), Error> {
+        let mine = self.changes.load(Ordering::SeqCst);
         let mut saved = Arc::clone(&self.saved).lock_owned().await;
         if *saved < mine {
             // Counted before the snapshot, which therefore holds all of them.
@@ -104,7 +122,7 @@ impl Store {
                 )))
             })?;
         }
-        Ok(response)
+        Ok(())
     }
 
     /// Every pool's users, in order.

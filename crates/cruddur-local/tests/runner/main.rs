@@ -5,5 +5,6 @@
 mod list_users;
 mod process;
 mod server;
+mod sign_in;
 mod stack;
 mod support;
