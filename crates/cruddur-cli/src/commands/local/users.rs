@@ -56,7 +56,12 @@ pub async fn run(context: &Context, command: UsersCommand) -> anyhow::Result<Exi
     // Only ever the stack's own services, whatever the environment names.
     let state = running(&stack_dir(context)?)?;
     let own = context.for_stack(&variables(&state), false);
-    match add(&own, &args).await {
+    let added = match add(&own, &args).await {
+        // Somebody else was about to add the same one, and did.
+        Err(error) if is_there_by_now(&error) => add(&own, &args).await,
+        other => other,
+    };
+    match added {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(match error.downcast_ref() {
             // A command as it stands in a hint may go elsewhere.
@@ -67,6 +72,11 @@ pub async fn run(context: &Context, command: UsersCommand) -> anyhow::Result<Exi
             _ => error,
         }),
     }
+}
+
+fn is_there_by_now(error: &anyhow::Error) -> bool {
+    let exists = "UsernameExistsException";
+    matches!(error.downcast_ref(), Some(Error::Service { code, .. }) if code == exists)
 }
 
 async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {

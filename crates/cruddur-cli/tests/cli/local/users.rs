@@ -1,6 +1,8 @@
 //! `local users add`.
 
 use super::Folder;
+use super::folder::piped;
+use crate::support;
 
 #[test]
 fn a_user_is_added_where_it_is_missing() {
@@ -88,4 +90,26 @@ fn a_user_who_cannot_be_added_to_both_is_told_of() {
     alter("drop constraint no_bob");
     let rest = folder.run(&bob).exits(0);
     assert!(rest.stdout.contains("Cognito had it already"), "{rest}");
+}
+
+#[test]
+fn ten_who_add_the_same_user_at_once_add_one() {
+    let mut folder = Folder::new();
+    folder.up();
+    folder.run(&["setup"]).exits(0);
+    let add = ["local", "users", "add", "ten", "--email", "ten@example.com"];
+    let adding: Vec<_> = (0..10)
+        .map(|_| piped(folder.environment.command(&add)))
+        .collect();
+    for child in adding {
+        let output = support::output(child);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let users = folder.run(&["db", "users", "ten", "-o", "json"]).exits(0);
+    let id = users.json()[0]["cognito_user_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let there = folder.run(&["cognito", "list-users"]).exits(0);
+    assert!(there.stdout.contains(&id), "{there}");
 }
