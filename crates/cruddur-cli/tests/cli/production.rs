@@ -110,7 +110,7 @@ fn items_are_imported_over_others_only_by_the_name() {
         run(&environment, &all)
     };
     // An empty table is nothing to ask about. What production costs is told.
-    let units = "write capacity units";
+    let units = "write capacity unit";
     let first = import(&[]).exits(0);
     assert!(first.stderr.contains(units), "{first}");
     let development = environment.run(&["ddb", "import", "items.jsonl"]).exits(0);
@@ -239,4 +239,35 @@ fn the_place_in_productions_stream_is_kept_apart() {
     assert_eq!(places(), std::slice::from_ref(&of_production));
     environment.run(&["ddb", "stream", "drain"]).exits(0);
     assert_eq!(places(), [of_production, format!("stream-{table}.json")]);
+}
+
+#[test]
+fn a_schema_in_a_database_that_is_marked_otherwise_is_warned_of() {
+    let environment = production();
+    let load = run(&environment, &["db", "schema-load"]).exits(0);
+    let told = "is marked as development, and --prod was given";
+    assert!(load.stderr.contains(told), "{load}");
+    environment.write(
+        "own.sql",
+        "update cruddur.marker set environment = 'production'",
+    );
+    environment
+        .run(&["db", "seed", "--file", "own.sql"])
+        .exits(0);
+    let load = run(&environment, &["db", "schema-load"]).exits(0);
+    assert!(!load.stderr.contains("marked"), "{load}");
+    environment.run(&["db", "drop"]).exits(5);
+    environment.write(
+        "own.sql",
+        "update cruddur.marker set environment = 'development'",
+    );
+    let back = [
+        "db",
+        "seed",
+        "--file",
+        "own.sql",
+        "--confirm",
+        &environment.database,
+    ];
+    run(&environment, &back).exits(0);
 }

@@ -9,7 +9,7 @@ use postgres::error::SqlState;
 use serde::Serialize;
 
 use super::client::{Database, Problem, text};
-use super::marker::{self, Environment};
+use super::marker;
 use crate::{Error, Result};
 
 /// Where one connects to create or drop another database; the second where the
@@ -57,8 +57,6 @@ pub struct Contents {
     pub users: Option<i64>,
     /// How many activities, where the table is there.
     pub activities: Option<i64>,
-    /// What it says it is.
-    pub environment: Option<Environment>,
 }
 
 impl Database {
@@ -108,14 +106,11 @@ impl Database {
     /// production's without `--prod`.
     pub async fn drop(&self, force: bool) -> Result<bool> {
         let name = self.url().named_database()?.to_owned();
-        if !self.may_be_dropped().await? {
+        if !self.may_be_dropped(force).await? {
             return Ok(false);
         }
         let database = self.clone();
         self.maintain(move |client| {
-            if !force {
-                unused(client, &database, &name)?;
-            }
             let how = if force { " with (force)" } else { "" };
             let statement = format!("drop database if exists {}{how}", quoted(&name));
             match client.batch_execute(&statement) {
@@ -135,9 +130,9 @@ impl Database {
     /// # Errors
     ///
     /// As [`Database::drop`].
-    pub async fn may_be_dropped(&self) -> Result<bool> {
-        let name = self.url().named_database()?;
-        if OF_THE_SERVER.contains(&name) {
+    pub async fn may_be_dropped(&self, force: bool) -> Result<bool> {
+        let name = self.url().named_database()?.to_owned();
+        if OF_THE_SERVER.contains(&name.as_str()) {
             return Err(Error::Refused(format!(
                 "{name} at {} belongs to the server itself",
                 self.at()
@@ -148,10 +143,16 @@ impl Database {
             .with(move |client| marker::guard(client, &database))
             .await;
         match guarded {
-            Ok(()) => Ok(true),
-            Err(Error::DatabaseNotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
+            Ok(()) => {}
+            Err(Error::DatabaseNotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error),
         }
+        if !force {
+            let database = self.clone();
+            self.maintain(move |client| unused(client, &database, &name))
+                .await?;
+        }
+        Ok(true)
     }
 
     /// What the database holds.
@@ -173,7 +174,6 @@ impl Database {
                     "activities",
                     include_str!("../../../../sql/activities/count.sql"),
                 )?,
-                environment: marker::read(client)?,
             })
         })
         .await

@@ -22,15 +22,15 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] for production's database without `--prod`, and
-    /// [`Error::Failed`] for development's with it.
+    /// [`Error::Refused`] for production's database without `--prod`, and for
+    /// development's with it.
     pub fn suits(&self, environment: Environment) -> Result<()> {
         if !self.is_production() {
             return self.unless_production(Some(environment));
         }
         match environment {
             Environment::Production => Ok(()),
-            Environment::Development => Err(Error::Failed(format!(
+            Environment::Development => Err(Error::Refused(format!(
                 "database {} at {} is marked as development, and --prod was given",
                 self.name(),
                 self.at()
@@ -73,18 +73,20 @@ pub(super) fn guard(client: &mut impl GenericClient, database: &Database) -> Res
     Ok(database.unless_production(read(client)?)?)
 }
 
-/// Writes the marker, unless there is one.
-pub(super) fn write(client: &mut impl GenericClient, production: bool) -> Result<(), Problem> {
-    if read(client)?.is_some() {
-        return Ok(());
+/// Writes the marker, unless there is one. Says which stands there then.
+pub(super) fn write(
+    client: &mut impl GenericClient,
+    production: bool,
+) -> Result<Environment, Problem> {
+    if let Some(environment) = read(client)? {
+        return Ok(environment);
     }
     client.batch_execute(include_str!("../../../../sql/marker/create.sql"))?;
-    let environment = if production {
-        "production"
-    } else {
-        "development"
+    let (environment, name) = match production {
+        true => (Environment::Production, "production"),
+        false => (Environment::Development, "development"),
     };
     let insert = include_str!("../../../../sql/marker/write.sql");
-    client.execute_typed(insert, &[text(&environment)])?;
-    Ok(())
+    client.execute_typed(insert, &[text(&name)])?;
+    Ok(environment)
 }

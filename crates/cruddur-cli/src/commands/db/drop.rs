@@ -32,7 +32,7 @@ pub async fn drop(context: &Context, args: &DropArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
     let dry_run = args.dry.dry_run;
     context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
-    let there = database.may_be_dropped().await?;
+    let there = database.may_be_dropped(args.force).await?;
     if there && (dry_run || context.target.production) {
         announce(context, &database).await?;
     }

@@ -60,6 +60,16 @@ struct Shown<'a> {
     dry_run: bool,
 }
 
+/// Warns of a database that does not say what `--prod` says of it.
+pub fn warn_of_marker(context: &Context, database: &Database, loaded: &Loaded) {
+    if let Some(Err(unsuited)) = loaded.marked.map(|marked| database.suits(marked)) {
+        context.ui.warning(format_args!(
+            "{unsuited}; if it is production's, `update cruddur.marker set environment = \
+             'production'` in it keeps it from being dropped without --prod"
+        ));
+    }
+}
+
 /// Prints what a file did.
 pub fn show(context: &Context, file: &str, loaded: &Loaded, dry_run: bool) -> anyhow::Result<()> {
     let shown = Shown {

@@ -3,7 +3,7 @@
 mod connect;
 mod create;
 mod drop;
-mod load;
+pub mod load;
 mod schema_load;
 mod seed;
 mod sessions;

@@ -18,5 +18,6 @@ pub async fn schema_load(context: &Context, args: &SchemaLoadArgs) -> anyhow::Re
     args.load.confirm(context, &database).await?;
     let dry_run = args.load.dry_run();
     let loaded = database.load_schema(script, dry_run).await?;
+    load::warn_of_marker(context, &database, &loaded);
     load::show(context, &file, &loaded, dry_run)
 }

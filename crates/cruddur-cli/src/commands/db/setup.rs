@@ -60,7 +60,7 @@ impl Steps<'_> {
 pub async fn setup(context: &Context, args: &SetupArgs) -> anyhow::Result<()> {
     let database = Database::connect(&context.target)?;
     context.may_drop_at(Service::Postgres, "CONNECTION_URL")?;
-    let there = database.may_be_dropped().await?;
+    let there = database.may_be_dropped(args.force).await?;
     if there && (args.dry.dry_run || context.target.production) {
         drop::announce(context, &database).await?;
     }

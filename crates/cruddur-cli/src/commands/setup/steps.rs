@@ -14,6 +14,7 @@ use cruddur_core::ddb::schema::{Loaded, SchemaOptions};
 use cruddur_core::ddb::seed::{self, SeedOptions, SeedState};
 use serde::Serialize;
 
+use crate::commands::db::load::warn_of_marker;
 use crate::context::Context;
 use crate::ui::{counted, printable};
 
@@ -110,6 +111,7 @@ async fn set_up_database(steps: &mut Steps<'_>, database: &Database) -> anyhow::
         let loaded = database
             .load_schema(Script::schema(), steps.dry_run)
             .await?;
+        warn_of_marker(steps.context, database, &loaded);
         let created = steps.said("created", "would create");
         let result = match loaded.created.as_slice() {
             [] => THERE.to_owned(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Script;
 use crate::db::client::{Database, Problem};
-use crate::db::marker;
+use crate::db::marker::{self, Environment};
 use crate::db::statements::{Statement, line_ends};
 use crate::{Error, Result, Service};
 
@@ -27,6 +27,9 @@ pub struct Loaded {
     /// Whether it may have done what none of these tells, as TRUNCATE does.
     #[serde(skip)]
     pub untold: bool,
+    /// What the database is marked as, after a schema.
+    #[serde(skip)]
+    pub marked: Option<Environment>,
 }
 
 impl Loaded {
@@ -53,7 +56,7 @@ impl Database {
     pub async fn load_schema(&self, script: Script, dry_run: bool) -> Result<Loaded> {
         let production = self.is_production();
         self.load(script, dry_run, move |transaction| {
-            marker::write(transaction, production)
+            marker::write(transaction, production).map(Some)
         })
         .await
     }
@@ -65,14 +68,14 @@ impl Database {
     /// As [`Database::load_schema`]; [`Error::SchemaNotLoaded`] where the
     /// tables are not there.
     pub async fn load_seed(&self, script: Script, dry_run: bool) -> Result<Loaded> {
-        self.load(script, dry_run, |_| Ok(())).await
+        self.load(script, dry_run, |_| Ok(None)).await
     }
 
     async fn load(
         &self,
         script: Script,
         dry_run: bool,
-        and_then: impl Fn(&mut Transaction<'_>) -> Result<(), Problem> + Send + 'static,
+        mark: impl Fn(&mut Transaction<'_>) -> Result<Option<Environment>, Problem> + Send + 'static,
     ) -> Result<Loaded> {
         script.statements()?;
         let database = self.clone();
@@ -87,6 +90,7 @@ impl Database {
                 created: Vec::new(),
                 dropped: Vec::new(),
                 untold: false,
+                marked: None,
             };
             for statement in script.statements()? {
                 let rows = run(&mut transaction, &statement)
@@ -98,7 +102,7 @@ impl Database {
             let after = objects(&mut transaction)?;
             loaded.created = without_parts_of_tables(after.difference(&before));
             loaded.dropped = without_parts_of_tables(before.difference(&after));
-            and_then(&mut transaction)?;
+            loaded.marked = mark(&mut transaction)?;
             if dry_run {
                 transaction.rollback()?;
             } else {
