@@ -65,8 +65,8 @@ fn execute(context: &Context, command: commands::Command) -> anyhow::Result<Exit
     } else {
         runtime.block_on(commands::run(context, command))
     };
-    // A statement that still runs on a thread of its own is not waited for:
-    // its connection closes with the process and the server rolls it back.
+    // A statement that still runs on a thread of its own is not waited for: the
+    // server was asked to end it.
     runtime.shutdown_background();
     result
 }

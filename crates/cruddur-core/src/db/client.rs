@@ -15,13 +15,16 @@ use std::time::Duration;
 
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, NoTls};
+use postgres::{CancelToken, Client, NoTls};
 use tokio::sync::oneshot;
 
 use super::tls::{self, SslMode};
 use super::url::ConnectionUrl;
 use crate::target::Target;
 use crate::{Error, Result, Service};
+
+/// How long ending a statement may keep who has stopped waiting for it.
+const CANCEL: Duration = Duration::from_secs(1);
 
 /// A database on a server. Making one sends nothing; each operation connects
 /// for itself, since a command has one or two of them.
@@ -48,6 +51,35 @@ impl From<postgres::Error> for Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         Problem::Ours(error)
+    }
+}
+
+/// Work on a connection that somebody waits for.
+struct Running<'a> {
+    /// What ends its statement; none where there is nothing to end.
+    token: Option<CancelToken>,
+    database: &'a Database,
+}
+
+/// Ends the statement of work that nobody waits for any more. The server would not
+/// notice that its client has gone before it has something to tell it, and may wait
+/// for a lock until then.
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let Some(token) = self.token.take() else {
+            return;
+        };
+        let tls = tls::connector(&self.database.url);
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            // Best effort: where it fails the statement runs on, as it would have.
+            let _ = match tls {
+                Ok(Some(tls)) => token.cancel_query(tls),
+                _ => token.cancel_query(NoTls),
+            };
+            let _ = done.send(());
+        });
+        let _ = is_done.recv_timeout(CANCEL);
     }
 }
 
@@ -123,20 +155,30 @@ impl Database {
         let database = self.clone();
         let work = tokio::task::spawn_blocking(move || {
             let mut client = database.open()?;
-            if connected.send(()).is_err() {
+            if connected.send(client.cancel_token()).is_err() {
                 return Err(database.unreachable("it answered too late".to_owned()));
             }
             let result = work(&mut client);
             result.map_err(|problem| database.explain(problem))
         });
-        if let Some(limit) = self.patience() {
+        let token = match self.patience() {
             // The client's own limit ends with the TCP handshake. A server that
             // takes the connection and never says a word would hold us forever.
-            if tokio::time::timeout(limit, is_connected).await.is_err() {
-                return Err(self.unreachable(format!("no answer within {} s", limit.as_secs())));
-            }
-        }
-        match work.await {
+            Some(limit) => match tokio::time::timeout(limit, is_connected).await {
+                Ok(token) => token,
+                Err(_) => {
+                    return Err(self.unreachable(format!("no answer within {} s", limit.as_secs())));
+                }
+            },
+            None => is_connected.await,
+        };
+        let mut running = Running {
+            token: token.ok(),
+            database: self,
+        };
+        let done = work.await;
+        running.token = None;
+        match done {
             Ok(result) => result,
             Err(failure) => match failure.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

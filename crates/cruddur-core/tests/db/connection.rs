@@ -9,7 +9,7 @@ use cruddur_core::db::script::Script;
 use cruddur_core::db::users::Who;
 use cruddur_core::db::{ConnectionUrl, Database};
 
-use crate::postgres::{absent, empty, engines, server, sql};
+use crate::postgres::{absent, empty, engines, raw, server, sql};
 
 fn database(url: &str) -> Database {
     Database::new(ConnectionUrl::parse(url, "URL").unwrap())
@@ -204,4 +204,32 @@ async fn no_statement_outlives_its_query() {
     let names: Vec<_> = sent.iter().flat_map(|sent| prepared(sent)).collect();
     assert!(names.len() > 20, "{names:?}");
     assert!(names.iter().all(Vec::is_empty), "{names:?}");
+}
+
+/// Ctrl-C drops the work. The server would go on with its statement, and wait for a
+/// lock as long as another session holds it.
+#[tokio::test]
+async fn who_stops_waiting_leaves_no_session_behind() {
+    let database = empty().await;
+    database
+        .0
+        .load_schema(Script::schema(), false)
+        .await
+        .unwrap();
+    let (client, _driver) = raw(&database).await;
+    client
+        .batch_execute("begin; lock table public.users in access exclusive mode")
+        .await
+        .unwrap();
+    let users = database.users(None);
+    let given_up = tokio::time::timeout(Duration::from_millis(500), users).await;
+    assert!(given_up.is_err());
+    let sessions = async || database.sessions(false).await.unwrap().len();
+    for _ in 0..500 {
+        if sessions().await == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(sessions().await, 1);
 }
