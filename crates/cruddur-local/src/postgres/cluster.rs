@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::ptr;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -89,6 +90,7 @@ impl Cluster {
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 "--locale=C",
+                lc_ctype(),
                 // Made up for by `sync_later`.
                 "--no-sync",
             ])
@@ -132,6 +134,21 @@ impl Cluster {
             .map_err(Error::file("write", &path))?;
         Ok(file.into())
     }
+}
+
+/// What tells PostgreSQL which letters there are: as on most servers all of Unicode's,
+/// where the C library has a locale that does and is the same everywhere. By C alone
+/// `lower('É')` is no lowercase letter.
+fn lc_ctype() -> &'static str {
+    // SAFETY: makes a locale, or none, and frees it.
+    unsafe {
+        let locale = libc::newlocale(libc::LC_CTYPE_MASK, c"C.UTF-8".as_ptr(), ptr::null_mut());
+        if locale.is_null() {
+            return "--lc-ctype=C";
+        }
+        libc::freelocale(locale);
+    }
+    "--lc-ctype=C.UTF-8"
 }
 
 /// How a program ends, and what it writes to stderr. Once it is given up it is
