@@ -35,10 +35,7 @@ impl Context {
     /// Reads the surroundings and resolves the target.
     pub fn new(global: Global, ui: Ui) -> anyhow::Result<Context> {
         let folder = std::env::current_dir().context("the current folder cannot be read")?;
-        // Values that are not UTF-8 name nothing that is looked for here.
-        let variables: HashMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let variables = variables()?;
         let mut inputs = Inputs {
             production: global.prod,
             region: global.region.clone(),
@@ -179,6 +176,34 @@ impl Context {
             inputs,
         }
     }
+}
+
+/// The environment, but for what is not UTF-8.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for a variable that names a target: to pass it over would be to go
+/// elsewhere.
+fn variables() -> Result<HashMap<String, String>> {
+    let mut variables = HashMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        let names_a_target = ["AWS_", "PG"].iter().any(|begin| name.starts_with(begin))
+            || name.ends_with("CONNECTION_URL")
+            || name == "DATABASE_URL";
+        match value.into_string() {
+            Ok(value) => {
+                variables.insert(name, value);
+            }
+            Err(_) if names_a_target => {
+                return Err(Error::Usage(format!("the value of {name} is not UTF-8")));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }
 
 /// Takes variables out of the environment. The SDK's credential chain follows an

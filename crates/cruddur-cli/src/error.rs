@@ -2,7 +2,8 @@
 //!
 //! Errors of the libraries become hints and statuses here and nowhere else.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
+use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -56,6 +57,23 @@ pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
         ui.hint(hint);
     }
     ExitCode::from(status(error))
+}
+
+/// Says in a sentence why a thread cannot go on: a library that is refused a file or a
+/// thread by the system may panic.
+pub fn tell_of_panic(panic: &PanicHookInfo<'_>) {
+    let why = panic.payload_as_str().unwrap_or("it does not say why");
+    // As `io::Error` is shown for debugging.
+    let system = why
+        .split_once("message: \"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let why = match (system, panic.location()) {
+        (Some((system, _)), _) => format!("the system refuses what is needed: {system}"),
+        (None, Some(location)) => format!("this is a mistake in it: {why} ({location})"),
+        (None, None) => why.to_owned(),
+    };
+    // Where stderr is closed there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "error: cruddur cannot go on: {why}");
 }
 
 fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {

@@ -20,5 +20,6 @@ mod ui;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    app::run()
+    std::panic::set_hook(Box::new(error::tell_of_panic));
+    std::panic::catch_unwind(app::run).unwrap_or(ExitCode::from(error::FAILED))
 }

@@ -55,6 +55,15 @@ fn what_is_not_utf8() {
     let run = environment.finish(&write, command, b"").exits(2);
     assert!(run.stderr.contains("invalid UTF-8"), "{run}");
 
+    // To pass it over would be to go elsewhere.
+    let mut command = environment.command(&["target"]);
+    command.env(
+        "CONNECTION_URL",
+        OsStr::from_bytes(b"postgresql://u:p\xe4@h/d"),
+    );
+    let run = environment.finish(&["target"], command, b"").exits(2);
+    assert!(run.stderr.contains("CONNECTION_URL is not UTF-8"), "{run}");
+
     let status = ["local", "status", "-o", "json"];
     let folder = environment.path().join(caf);
     std::fs::create_dir(&folder).unwrap();
@@ -137,6 +146,23 @@ fn what_the_system_refuses_is_told_with_what_it_was_about() {
         full.stdout(File::options().write(true).open("/dev/full").unwrap());
         assert!(told(full).starts_with("error: the result cannot be written: "));
     }
+
+    let mut few = environment.command(&["db", "users"]);
+    // SAFETY: a system call, as is allowed after a fork.
+    unsafe {
+        few.pre_exec(|| {
+            let limit = libc::rlimit {
+                rlim_cur: 7,
+                rlim_max: 7,
+            };
+            match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+    let why = "the system refuses what is needed: Too many open files\n";
+    assert_eq!(told(few), format!("error: cruddur cannot go on: {why}"));
 
     let folder = environment.path().join("gone");
     std::fs::create_dir(&folder).unwrap();
