@@ -137,6 +137,41 @@ fn draining_replaying_and_tailing() {
     assert_eq!(records.iter().filter(|r| r["event"] == "REMOVE").count(), 2);
 }
 
+/// It would fail at every run, and nobody can mend a record.
+#[test]
+fn a_record_that_cannot_be_applied_is_told_once() {
+    let (environment, table) = runtime().block_on(with_table());
+    runtime().block_on(begin(&table, ["andrewbrown", "bayko"], "first"));
+    let without_text = r#"{"pk":{"S":"MSG#odd"},"sk":{"S":"2023-03-24T09:45:01.561513+00:00"}}"#;
+    let import = ["ddb", "import", "-"];
+    environment
+        .run_with_input(&import, without_text.as_bytes())
+        .exits(0);
+    let drain = ["ddb", "stream", "drain", "-o", "json"];
+    let first = environment.run(&drain).exits(3);
+    assert_eq!(first.json()["failed"], 1);
+    assert!(first.stderr.contains("--from-start"), "{first}");
+    let again = environment.run(&drain).exits(0).json();
+    assert_eq!(
+        (&again["records"], &again["failed"]),
+        (&json!(0), &json!(0))
+    );
+    environment
+        .run(&[&drain[..], &["--from-start"]].concat())
+        .exits(3);
+
+    let apply = ["ddb", "stream", "apply", "--from-start", "-o", "json"];
+    let mut command = environment.command(&apply);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("no text")));
+    let totals = child.stdout.take().unwrap();
+    assert_eq!(interrupt(child), Some(130));
+    let totals: serde_json::Value = serde_json::from_reader(totals).unwrap();
+    assert_eq!(totals["failed"], 1);
+}
+
 /// `tail | head -1`, where nothing more comes.
 #[test]
 fn tailing_ends_with_its_reader() {

@@ -64,9 +64,7 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
         return Err(error.into());
     }
     result?;
-    let mut totals = sink.totals;
-    // Each was told when it happened.
-    totals.failures.clear();
+    let totals = sink.totals;
     match context.ui.output {
         Output::Jsonl => {}
         _ => totals.show(context)?,

@@ -34,6 +34,10 @@ pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
     };
     let drained =
         cruddur_core::stream::drain(&table, &streams, checkpoint, dry_run, &mut sink).await;
+    if sink.totals.failed > 0 && !dry_run {
+        let again = "what failed is passed over from now on; --from-start tries it again";
+        context.ui.detail(again);
+    }
     match drained {
         Ok(()) => sink.totals.show(context),
         Err(cause) if sink.totals.moved == 0 || dry_run => Err(cause.into()),
@@ -60,13 +64,10 @@ impl Sink for Drain {
         Ok(())
     }
 
-    /// Stays before the first record that failed, so that the next run tries
-    /// it again.
+    /// Goes past a record that is to blame for its failure, which would fail again.
+    /// Any other failure ends the run before this.
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        match self.totals.failures.is_empty() {
-            true => self.file.save(checkpoint),
-            false => Ok(()),
-        }
+        self.file.save(checkpoint)
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -47,6 +47,8 @@ struct Totals {
     moved: usize,
     unchanged: usize,
     ignored: usize,
+    failed: usize,
+    /// Those that nobody has been told of yet.
     failures: Vec<Failure>,
     dry_run: bool,
 }
@@ -64,6 +66,7 @@ impl Totals {
         self.moved += applied.moved.len();
         self.unchanged += applied.unchanged;
         self.ignored += applied.ignored;
+        self.failed += applied.failures.len();
         self.failures.extend_from_slice(&applied.failures);
     }
 
@@ -82,7 +85,7 @@ impl Totals {
                 counted(self.moved as u64, "group"),
                 self.unchanged,
                 counted(self.ignored as u64, "record"),
-                self.failures.len()
+                self.failed
             )
         });
         if self.failures.is_empty() {
