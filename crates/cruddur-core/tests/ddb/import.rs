@@ -70,7 +70,19 @@ async fn an_export_to_s3_and_odd_white_space_are_read() {
 async fn an_array_is_read_in_any_layout() {
     let pretty = "\u{feff}\n [\n  {\n    \"pk\": {\"S\": \"}],\\\"[{\\\\\"},\r\n    \"sk\": {\"S\": \"1\"}\n  },\n  {\"pk\": {\"S\": \"👋\"}, \"sk\": {\"S\": \"2\"}, \"l\": {\"L\": []}}\n]\n";
     let compact: String = pretty.split_whitespace().collect();
-    for (text, count) in [(pretty, 2), (&compact, 2), ("[]", 0), (" [ ] ", 0)] {
+    let array = pretty.trim_start_matches('\u{feff}');
+    // As the AWS CLI prints the answer to a scan.
+    let answer = format!(
+        "{{\n    \"Items\": {array},\n    \"Count\": 2,\n    \"ConsumedCapacity\": null\n}}\n"
+    );
+    for (text, count) in [
+        (pretty, 2),
+        (&compact, 2),
+        ("[]", 0),
+        (" [ ] ", 0),
+        (&answer, 2),
+        ("{\"Items\":[]}", 0),
+    ] {
         let table = plain_table().await;
         // Every buffer ends within something.
         let source = BufReader::with_capacity(3, Cursor::new(text.to_owned()));
@@ -99,6 +111,13 @@ async fn an_array_that_is_cut_off_or_has_a_bad_item_is_told_by_line() {
         (format!("[\n{good},\n]"), 1, 3, "begins with `{`"),
         (format!("[\n{good}\n{other}]"), 1, 3, "`,` or `]`"),
         (format!("[{good}]\n\n{other}\n"), 1, 3, "after the end"),
+        (
+            format!("{{\n\"Items\": [\n{good},\n{other}\n]"),
+            2,
+            5,
+            "no end",
+        ),
+        (format!("{{\"Items\":\n[{good}\n"), 1, 3, "no end"),
         (format!("[{good},\n{{\n}},\n{other}]"), 2, 2, "has no"),
         (
             format!(
@@ -162,6 +181,10 @@ async fn a_first_line_that_is_bad_is_an_error_of_its_own() {
         (b"\x1f\x8b\x08rest".to_vec(), "compressed"),
         (b"{\"pk\":\"\xff\"}".to_vec(), "UTF-8"),
         (b"\"x\"".to_vec(), "expected an item such as"),
+        (
+            b"{\n  \"Item\": {}\n}".to_vec(),
+            "one object over several lines",
+        ),
         (b"[1]".to_vec(), "begins with `{`"),
         (b"[".to_vec(), "cut off"),
         (b"[] x".to_vec(), "after the end of the array"),

@@ -127,6 +127,10 @@ proptest! {
         let imported = read(array(&items).as_bytes(), OnError::Stop);
         prop_assert_eq!(&imported.bad, &[]);
         prop_assert_eq!(imported.read, items.len() as u64);
+        let answer = format!("{{ \"Items\" : {} }}", array(&items));
+        let imported = read(answer.as_bytes(), OnError::Stop);
+        prop_assert_eq!(&imported.bad, &[]);
+        prop_assert_eq!(imported.read, items.len() as u64);
     }
 
     #[test]

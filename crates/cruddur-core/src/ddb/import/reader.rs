@@ -46,12 +46,12 @@ pub(super) fn start(
     (receiver, reading)
 }
 
-struct Reader<R> {
-    texts: Texts<R>,
+struct Reader {
+    texts: Texts,
     reading: Reading,
 }
 
-impl<R: BufRead> Reader<R> {
+impl Reader {
     fn run(&mut self, chunks: &mpsc::Sender<Vec<Request>>, on_error: OnError) {
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut bytes = 0;
@@ -110,6 +110,11 @@ impl<R: BufRead> Reader<R> {
         // Of files that were put together each may have begun with one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let parsed = match self.texts.are_elements() {
+            false if text.trim() == "{" => Err(
+                "an item is a line of its own, or one of an array; the file may be one object \
+                 over several lines"
+                    .to_owned(),
+            ),
             false => json::parse_typed(text),
             true => json::parse_element(text),
         };

@@ -1,6 +1,8 @@
-//! The items of a source, each as its text: a line, or an element of one array.
+//! The items of a source, each as its text: a line, or an element of one array, which
+//! may be the `Items` of an answer to Scan or Query, as the AWS CLI prints it.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Cursor, Read};
+use std::mem;
 
 /// The longest item: one of 400 KB whose every byte is written as `\u0001` has
 /// less, and a line without end must not fill the memory.
@@ -47,9 +49,15 @@ enum Form {
     Ended,
 }
 
-pub(super) struct Texts<R> {
-    source: R,
+/// What an answer begins with, but for white space. No item does: an attribute's value
+/// is an object.
+const ANSWER: [&str; 4] = ["{", "\"Items\"", ":", "["];
+
+pub(super) struct Texts {
+    source: Box<dyn BufRead + Send>,
     form: Form,
+    /// Whether the array is a part of an answer.
+    within_answer: bool,
     /// The line that reading has come to, from 1 when it has begun.
     at: u64,
     /// The line on which the latest item begins.
@@ -57,11 +65,12 @@ pub(super) struct Texts<R> {
     pub text: Vec<u8>,
 }
 
-impl<R: BufRead> Texts<R> {
-    pub fn of(source: R) -> Texts<R> {
+impl Texts {
+    pub fn of(source: impl BufRead + Send + 'static) -> Texts {
         Texts {
-            source,
+            source: Box::new(source),
             form: Form::Unknown,
+            within_answer: false,
             at: 1,
             line: 1,
             text: Vec::new(),
@@ -109,8 +118,46 @@ impl<R: BufRead> Texts<R> {
                 self.source.consume(1);
                 Ok(Form::Array { begun: false })
             }
+            Some(b'{') if self.begins_answer().map_err(|e| Bad::unreadable(&e))? => {
+                self.within_answer = true;
+                Ok(Form::Array { begun: false })
+            }
             _ => Ok(Form::Lines),
         }
+    }
+
+    /// Reads what an answer begins with. Of anything else nothing is read.
+    fn begins_answer(&mut self) -> io::Result<bool> {
+        let mut read = Vec::new();
+        let is_answer = self.matches(&mut read)?;
+        if is_answer {
+            self.at += read.iter().filter(|byte| **byte == b'\n').count() as u64;
+        } else {
+            let rest = mem::replace(&mut self.source, Box::new(io::empty()));
+            self.source = Box::new(Cursor::new(read).chain(rest));
+        }
+        Ok(is_answer)
+    }
+
+    fn matches(&mut self, read: &mut Vec<u8>) -> io::Result<bool> {
+        for token in ANSWER {
+            for (position, expected) in token.bytes().enumerate() {
+                loop {
+                    let Some(&byte) = self.source.fill_buf()?.first() else {
+                        return Ok(false);
+                    };
+                    if byte != expected && !(position == 0 && byte.is_ascii_whitespace()) {
+                        return Ok(false);
+                    }
+                    self.source.consume(1);
+                    read.push(byte);
+                    if byte == expected {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Reads the next line that is not blank.
@@ -157,6 +204,11 @@ impl<R: BufRead> Texts<R> {
         if next == Some(b']') {
             self.source.consume(1);
             return match self.peek()? {
+                // What else it says of itself, such as how many they are.
+                Some(b',' | b'}') if self.within_answer => Ok(false),
+                None if self.within_answer => {
+                    Err(Bad::end("the answer has no end: the file is cut off"))
+                }
                 None => Ok(false),
                 Some(_) => {
                     self.line = self.at;
