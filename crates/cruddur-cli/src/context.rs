@@ -107,8 +107,8 @@ impl Context {
         let there = StackDir::find(&self.folder).is_some() || StackDir::of(&self.folder).is_err();
         match self.unnamed(service) {
             Some(at) if there => Err(Error::Refused(format!(
-                "nothing is dropped at {at} in place of the local stack: start it with \
-                 `cruddur local up --detach`, or name the server with {naming}"
+                "nothing is dropped at {at} while this folder's local stack is down: start it \
+                 with `cruddur local up --detach`, or name the server with {naming}"
             ))),
             _ => Ok(()),
         }
@@ -133,13 +133,7 @@ impl Context {
     pub fn renewed(&self) -> Context {
         let mut inputs = self.inputs.clone();
         inputs.local = local_stack(&self.folder, &self.ui);
-        Context {
-            ui: self.ui,
-            target: Target::resolve(inputs.clone()),
-            folder: self.folder.clone(),
-            global: self.global.clone(),
-            inputs,
-        }
+        self.with(inputs)
     }
 
     /// For what is done to one stack and nothing else: its variables beat those
@@ -170,9 +164,17 @@ impl Context {
         };
         Context {
             ui,
+            global,
+            ..self.with(inputs)
+        }
+    }
+
+    fn with(&self, inputs: Inputs) -> Context {
+        Context {
+            ui: self.ui,
             target: Target::resolve(inputs.clone()),
             folder: self.folder.clone(),
-            global,
+            global: self.global.clone(),
             inputs,
         }
     }
@@ -244,7 +246,7 @@ impl PasswordFileFound {
         };
         let mode = metadata.permissions().mode();
         if !metadata.is_file() {
-            PasswordFileFound::Ignored(format!("{name} is ignored: it is no file"))
+            PasswordFileFound::Ignored(format!("{name} is ignored: it is not a regular file"))
         } else if mode & 0o077 != 0 {
             PasswordFileFound::Ignored(format!(
                 "{name} is ignored, since others may read or write it: chmod 600 {name}"

@@ -8,6 +8,7 @@ use cruddur_core::Error;
 use cruddur_core::cognito::{Pool, PoolUser};
 use cruddur_core::db::Database;
 use cruddur_core::db::cognito_ids::Matched;
+use cruddur_core::db::users::User;
 use serde::Serialize;
 
 use super::{running, stack_dir};
@@ -80,17 +81,38 @@ fn is_there_by_now(error: &anyhow::Error) -> bool {
 }
 
 async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
+    let handle = handle_of(args)?;
+    let database = Database::connect(&context.target)?;
+    let pool = Pool::connect(&context.target).await?;
+    let mut added = intended(&database, &pool, handle, args).await?;
+    if !args.dry.dry_run {
+        write(&database, &pool, &mut added, args).await?;
+    }
+    tell(context, &added)
+}
+
+/// The handle, where it and the address can be somebody's.
+fn handle_of(args: &AddArgs) -> Result<&str, Error> {
     let handle = args.handle.strip_prefix('@').unwrap_or(&args.handle);
     let is_name = |c: char| !c.is_whitespace() && !c.is_control() && c != '@';
     let is_word = |word: &str| !word.is_empty() && word.chars().all(is_name);
     let is_address = |(user, host)| is_word(user) && is_word(host);
-    if !is_word(handle) || !args.email.split_once('@').is_some_and(is_address) {
-        let wrong = "a user needs a handle and an address such as londo@example.com";
-        return Err(Error::Usage(wrong.to_owned()).into());
+    match is_word(handle) && args.email.split_once('@').is_some_and(is_address) {
+        true => Ok(handle),
+        false => {
+            let wrong = "a user needs a handle and an address such as londo@example.com";
+            Err(Error::Usage(wrong.to_owned()))
+        }
     }
-    let name = args.name.as_deref().unwrap_or(handle);
-    let database = Database::connect(&context.target)?;
-    let pool = Pool::connect(&context.target).await?;
+}
+
+/// What is to be done, going by who is there.
+async fn intended<'a>(
+    database: &Database,
+    pool: &Pool,
+    handle: &'a str,
+    args: &'a AddArgs,
+) -> Result<Added<'a>, Error> {
     // Asked first: without its table nothing is to be left in the pool.
     let here = database.users(None).await?;
     let here = here.iter().find(|user| user.handle == handle);
@@ -103,37 +125,42 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
     ];
     if let Some(other) = emails.into_iter().flatten().find(|e| *e != args.email) {
         let taken = format!("there is a user {handle} already, with the address {other}");
-        return Err(Error::Failed(taken).into());
+        return Err(Error::Failed(taken));
     }
     let has_address = |user: &&PoolUser| user.email.as_ref() == Some(&args.email);
-    if let Some(other) = accounts
-        .iter()
-        .find(has_address)
-        .filter(|_| there.is_none())
-    {
+    let of_address = accounts.iter().find(has_address);
+    if let Some(other) = of_address.filter(|_| there.is_none()) {
         let other = other.handle.as_ref().unwrap_or(&other.username);
         let taken = format!("{} is the address of the user {other} already", args.email);
-        return Err(Error::Failed(taken).into());
+        return Err(Error::Failed(taken));
     }
     let sub = there.map(id);
-    let mut added = Added {
+    let has_other_id = |user: &User| Some(&user.cognito_user_id) != sub.as_ref();
+    Ok(Added {
         handle,
         email: &args.email,
         added_to_cognito: there.is_none(),
         added_to_postgresql: here.is_none(),
-        changed_cognito_user_id: here
-            .is_some_and(|user| Some(&user.cognito_user_id) != sub.as_ref()),
+        changed_cognito_user_id: here.is_some_and(has_other_id),
         cognito_user_id: sub,
         dry_run: args.dry.dry_run,
-    };
-    if args.dry.dry_run {
-        return tell(context, &added);
-    }
+    })
+}
+
+/// Does what was intended, to the pool first: it gives the id.
+async fn write(
+    database: &Database,
+    pool: &Pool,
+    added: &mut Added<'_>,
+    args: &AddArgs,
+) -> Result<(), Error> {
+    let (handle, email) = (added.handle, added.email);
+    let name = args.name.as_deref().unwrap_or(handle);
     let sub = match &added.cognito_user_id {
         Some(sub) => sub.clone(),
-        None => pool.add(handle, &args.email, name).await?,
+        None => pool.add(handle, email, name).await?,
     };
-    let written = database.add_user(handle, name, &args.email, &sub).await;
+    let written = database.add_user(handle, name, email, &sub).await;
     added.added_to_postgresql = written.map_err(|error| match added.added_to_cognito {
         true => Error::Partial {
             message: format!("{handle} was added to Cognito, and not to PostgreSQL"),
@@ -150,7 +177,7 @@ async fn add(context: &Context, args: &AddArgs) -> anyhow::Result<()> {
         database.set_cognito_ids(&Arc::new(own)).await?;
     }
     added.cognito_user_id = Some(sub);
-    tell(context, &added)
+    Ok(())
 }
 
 /// What the database keeps of a pool's user.
