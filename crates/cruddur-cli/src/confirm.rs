@@ -26,7 +26,7 @@ impl Confirmation {
             }
             None => {
                 return Err(Error::Refused(format!(
-                    "this changes production and nobody can be asked; it takes --confirm {name}"
+                    "this changes production and nobody can be asked: pass --confirm {name}"
                 ))
                 .into());
             }

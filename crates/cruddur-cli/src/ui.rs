@@ -162,7 +162,7 @@ impl Ui {
         out.flush()
     }
 
-    /// Writes a list as [`Self::list`] prints it, for who may not print it yet.
+    /// Writes a list as [`Self::list`] prints it, for a caller that may not print it yet.
     pub fn write_list<T: Serialize>(
         &self,
         mut out: impl Write,

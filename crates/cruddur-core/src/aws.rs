@@ -231,7 +231,7 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
 fn why_no_credentials(error: &(dyn StdError + 'static)) -> String {
     let cause = root_cause(error);
     // How to build the SDK, and a list of all that it tried, a line each, say little
-    // to who runs this.
+    // to whoever runs this.
     if cause.contains("credentials-login") {
         "the profile is one of `aws login`, whose sessions cannot be read here".to_owned()
     } else if cause.starts_with("no credentials found in chain") {

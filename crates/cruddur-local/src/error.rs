@@ -18,7 +18,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// Another process copies or deletes the data of this folder.
-    #[error("the data of the local stack in {} is just being copied or deleted{}", folder.display(), pid.map(|pid| format!(" (by pid {pid})")).unwrap_or_default())]
+    #[error("the data of the local stack in {} is being copied or deleted right now{}", folder.display(), pid.map(|pid| format!(" (by pid {pid})")).unwrap_or_default())]
     Busy {
         /// The data folder.
         folder: PathBuf,

@@ -1,4 +1,5 @@
-//! One file a command: its arguments and its function. A group is a folder.
+//! One file a command: its arguments and its function. A group is a folder, and so is a
+//! command of several parts.
 
 mod cognito;
 mod completions;

@@ -364,7 +364,7 @@ fn about_tls(cause: &str) -> Option<String> {
     } else if about("Expired") || about("expired") {
         "the server's certificate has expired"
     } else if about("UnknownIssuer") || about("BadSignature") {
-        "the server's certificate is of an authority that is not trusted here"
+        "the server's certificate is signed by an authority that is not trusted here"
     } else if about("server does not support TLS") {
         "the server offers no TLS, and sslmode asks for it"
     } else {

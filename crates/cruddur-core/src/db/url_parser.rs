@@ -321,7 +321,7 @@ fn decoded(text: &str) -> Parsed<String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded
         .map(|text| text.into_owned())
-        .map_err(|_| "what its percent signs stand for is not UTF-8".to_owned())
+        .map_err(|_| "its percent-encoding does not stand for UTF-8".to_owned())
 }
 
 /// The crate's reason, which never repeats a value.

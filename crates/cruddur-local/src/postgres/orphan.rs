@@ -36,7 +36,7 @@ pub(crate) fn stop_orphan(cluster: &Path) -> Result<(), Error> {
 
 /// Takes away the file that names a server of this cluster where another process
 /// has its id by now: PostgreSQL takes any of its own account for that server, and
-/// does not start. To be called by who holds the folder's lock.
+/// does not start. To be called under the folder's lock.
 pub(crate) fn forget_other(cluster: &Path) -> Result<(), Error> {
     let other = named(cluster).filter(|pid| !is_server_of(*pid, cluster));
     // SAFETY: asks whether there is such a process, and sends nothing. Where there

@@ -18,7 +18,7 @@ use crate::ui::{counted, printable};
 pub struct ImportArgs {
     /// What `ddb scan --raw` printed, -o json or jsonl, or AWS's export to S3; - reads standard input
     file: PathBuf,
-    /// What a bad line means for those after it
+    /// What to do after a bad line
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     on_error: Then,
     #[command(flatten)]

@@ -187,7 +187,7 @@ fn tell_elsewhere(context: &Context, stack: &State) {
     for (service, why) in reasons {
         if let Some(why) = why {
             context.ui.warning(format_args!(
-                "{service} is not the local stack's but that of {why}"
+                "{service} is not the local stack's: {why} names another"
             ));
         }
     }

@@ -184,11 +184,10 @@ fn a_stack_for_one_command_is_set_up_and_ends_with_it() {
         "kill -9 $$",
     ];
     folder.run(&killed).exits(137);
-    // What the stack can no longer write down is no reason to lose the status.
+    // A folder that is gone is no reason to lose the status.
     let script = "mv \"$TMPDIR\"/cruddur-ephemeral-* \"$TMPDIR/../moved\"; exit 7";
     let moved = ["local", "exec", "--ephemeral", "--", "sh", "-c", script];
-    let moved = folder.run(&moved).exits(7);
-    assert!(moved.stderr.contains("warning: cannot write"), "{moved}");
+    folder.run(&moved).exits(7);
     let missing = ["local", "exec", "--ephemeral", "--", "no-such"];
     folder.run(&missing).exits(127);
     assert_eq!(folder.leftovers(), 0);

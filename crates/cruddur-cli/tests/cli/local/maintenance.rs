@@ -89,7 +89,7 @@ fn a_shell_with_the_stacks_variables_is_told_when_they_are_old() {
         .environment
         .set("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
     let other = folder.run(&["setup", "--local", "--timeout", "0"]).exits(4);
-    let warning = "DynamoDB is not the local stack's but that of AWS_ENDPOINT_URL_DYNAMODB";
+    let warning = "DynamoDB is not the local stack's: AWS_ENDPOINT_URL_DYNAMODB names another";
     assert!(other.stderr.contains(warning), "{other}");
     // Nothing of it is to be looked for by name when the test ends.
     folder
@@ -280,15 +280,11 @@ fn a_reset_that_seeds_can_be_asked_to_stop_at_any_moment() {
     folder.up();
     folder.run(&["local", "down"]).exits(0);
     let arguments = ["local", "reset", "--yes", "--seed"];
-    for moment in ["deleted the data", "starting the local", "database: "] {
+    for moment in ["starting the local", "database: "] {
         for number in [libc::SIGINT, libc::SIGTERM] {
             let mut reset = piped(folder.environment.command(&arguments));
             let mut stderr = BufReader::new(reset.stderr.take().unwrap());
-            // What is done is the result; what is being done is told beside it.
-            match moment.starts_with("deleted") {
-                true => read_until(&mut BufReader::new(reset.stdout.take().unwrap()), moment),
-                false => read_until(&mut stderr, moment),
-            };
+            read_until(&mut stderr, moment);
             signal(reset.id(), number);
             let mut rest = String::new();
             stderr.read_to_string(&mut rest).unwrap();

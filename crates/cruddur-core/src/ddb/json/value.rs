@@ -75,7 +75,7 @@ impl<'a> Attributes<'a> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// The same, for who writes them.
+    /// The same, to be written.
     pub(super) fn entries(&self) -> &[(Text<'a>, Value<'a>)] {
         &self.0
     }

@@ -158,7 +158,7 @@ pub fn index_differences(table: &TableDescription) -> Vec<String> {
 
 /// What is other about the stream.
 pub fn stream_difference(table: &TableDescription) -> Option<String> {
-    // Old images beside the new ones do not bother who reads the new ones.
+    // Old images beside the new ones do not bother a reader of the new ones.
     let wanted = [StreamViewType::NewImage, StreamViewType::NewAndOldImages];
     let view = stream_view(table).filter(|view| !wanted.contains(view))?;
     Some(format!(

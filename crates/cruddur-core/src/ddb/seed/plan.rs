@@ -262,7 +262,7 @@ fn check(schedule: &Schedule<'_>, survey: &Survey, puts: &[usize], when: When) -
     let conversation = schedule.conversation;
     let refuse = |why: &str| {
         Err(Error::Failed(format!(
-            "conversation {} stands in the table without all of {}, and {why}; a refresh moves it",
+            "conversation {} stands in the table without all of {}, and {why}; --refresh moves it",
             conversation.message_group_uuid, conversation.file
         )))
     };

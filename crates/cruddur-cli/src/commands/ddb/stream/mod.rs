@@ -37,8 +37,8 @@ pub async fn run(context: &Context, command: StreamCommand) -> anyhow::Result<()
 }
 
 /// What is said where records went unread.
-const GAP: &str = "the stream may have lost messages since it was last followed, as it keeps \
-                   them for 24 hours; their conversations move with the next one";
+const GAP: &str = "the stream may have lost messages since it was last followed (it keeps them for \
+                   24 hours); those conversations move with their next message";
 
 /// What came of the records so far.
 #[derive(Debug, Default, Serialize)]
