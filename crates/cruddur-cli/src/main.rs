@@ -12,6 +12,8 @@ mod confirm;
 mod context;
 mod error;
 mod input;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod math;
 mod own_file;
 mod stack_variables;
 mod times;
