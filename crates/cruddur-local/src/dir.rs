@@ -63,23 +63,22 @@ impl StackDir {
         Ok(dir)
     }
 
-    /// The nearest data folder with a state file, from `start` upwards, be it one that
-    /// this account may not look into.
+    /// The nearest data folder with a state file, from `start` upwards; also that of
+    /// `start` itself where this account may not look into it.
     pub fn find(start: &Path) -> Option<StackDir> {
         let start = std::path::absolute(start).ok()?;
+        let has_state = |dir: &StackDir| dir.state_path().is_file();
         start
             .ancestors()
             .map(StackDir::at)
-            .find(|dir| dir.may_have_state() && dir.may_be_trusted())
+            .filter(|dir| has_state(dir) || dir.folder() == start && dir.is_closed())
+            .find(StackDir::may_be_trusted)
     }
 
-    fn may_have_state(&self) -> bool {
-        match self.state_path().metadata() {
-            Ok(seen) => seen.is_file(),
-            Err(error) => {
-                error.kind() == ErrorKind::PermissionDenied && self.path.symlink_metadata().is_ok()
-            }
-        }
+    fn is_closed(&self) -> bool {
+        let seen = self.state_path().metadata();
+        let closed = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+        seen.is_err_and(closed) && self.path.symlink_metadata().is_ok()
     }
 
     /// In a folder such as /tmp anybody can make a data folder, which would lead
@@ -162,11 +161,13 @@ impl StackDir {
         let state = self.read_state()?;
         Ok(match (holder, state) {
             (Some(holder), Some(state))
-                if holder.purpose == Purpose::Stack && holder.pid == Some(state.pid) =>
+                if holder.purpose == Purpose::Stack
+                    && holder.pid == Some(state.pid)
+                    && state.stopped_at.is_none() =>
             {
-                match state.stopped_at {
-                    None => Status::Running(state),
-                    Some(_) => Status::Ending(state),
+                match state.ending {
+                    false => Status::Running(state),
+                    true => Status::Ending(state),
                 }
             }
             (Some(Holder { pid, .. }), _) => Status::Starting { pid },

@@ -151,6 +151,11 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    /// Whether the file that is the lock was deleted. One that was moved is not.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|seen| seen.nlink() == 0)
+    }
+
     /// Whether the folder still has this lock: it may have been deleted, and made anew.
     pub(crate) fn is_there(&self, dir: &StackDir) -> bool {
         let (ours, there) = (self.file.metadata(), dir.lock_path().metadata());

@@ -62,7 +62,8 @@ pub fn snapshot_check_new(dir: &StackDir, name: &str) -> Result<(), Error> {
         });
     }
     // After a reset there is no more to keep than before the first start.
-    if !DATA.iter().any(|name| dir.path().join(name).exists()) {
+    let data = DATA.into_iter().chain([WHOLE, MOVING]);
+    if !data.into_iter().any(|name| dir.path().join(name).exists()) {
         return Err(Error::NoData {
             folder: dir.path().to_owned(),
         });

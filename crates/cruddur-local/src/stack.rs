@@ -13,7 +13,8 @@ use crate::state::VERSION;
 use crate::task::Task;
 use crate::{
     Cognito, CognitoRequest, DynamoDb, Error, PoolUser, Postgres, REGION, Service, StackDir, State,
-    cognito, dynamodb, files, ports, postgres, probe, snapshot,
+    cognito::{self, Store},
+    dynamodb, files, ports, postgres, probe, snapshot,
 };
 
 /// What a stack is to be like. A port of 0 means any that is free.
@@ -80,12 +81,10 @@ pub enum Step {
     },
 }
 
-/// Why a stack can no longer be used: one of its services has ended.
+/// Why a stack can no longer be used.
 #[derive(Debug, Clone)]
 pub struct Exit {
-    /// Which.
-    pub service: Service,
-    /// How.
+    /// Which service has ended, and how, in a sentence.
     pub reason: String,
     /// The last lines of its log.
     pub log: Vec<String>,
@@ -98,6 +97,7 @@ pub struct Stack {
     state: State,
     dynamodb: Task,
     cognito: Task,
+    pool: Arc<Store>,
     postgres: Server,
     logs: tokio::task::JoinHandle<()>,
     // Last, so that it is given up after everything above.
@@ -115,24 +115,10 @@ pub async fn start(
     progress: impl FnMut(Progress),
 ) -> Result<Stack, Error> {
     dir.prepare()?;
-    let lock = {
+    let (lock, last) = {
         let dir = dir.clone();
-        let lock = move || {
-            let lock = dir.lock(Purpose::Stack)?;
-            snapshot::finish(&dir)?;
-            Ok(Arc::new(lock))
-        };
-        blocking(Service::Postgres, lock).await?
+        blocking(Service::Postgres, move || take_over(&dir)).await?
     };
-    let last = dir.read_state()?;
-    if last
-        .as_ref()
-        .is_some_and(|last| last.pid == std::process::id())
-    {
-        // In a container a process often gets the id of the one that died, and
-        // would be taken for it until it is ready.
-        files::remove(&dir.state_path())?;
-    }
     let mut start = Start {
         dir: &dir,
         options,
@@ -140,12 +126,13 @@ pub async fn start(
         progress,
     };
     let (dynamodb, dynamodb_state) = start.dynamodb().await?;
-    let (cognito, cognito_state) = start.cognito().await?;
+    let (cognito, pool, cognito_state) = start.cognito(&lock).await?;
     let (postgres, postgres_state) = start.postgres(&lock).await?;
     let state = State {
         version: VERSION,
         pid: std::process::id(),
         started_at: Utc::now(),
+        ending: false,
         stopped_at: None,
         failure: None,
         region: REGION.to_owned(),
@@ -162,9 +149,25 @@ pub async fn start(
         state,
         dynamodb,
         cognito,
+        pool,
         postgres,
         lock,
     })
+}
+
+/// Takes the folder's lock, finishes what was cut off before, and says what the last
+/// stack wrote down.
+fn take_over(dir: &StackDir) -> Result<(Arc<Lock>, Option<State>), Error> {
+    let lock = Arc::new(dir.lock(Purpose::Stack)?);
+    let last = dir.read_state()?;
+    let own = |last: &State| last.pid == std::process::id();
+    if last.as_ref().is_some_and(own) {
+        // In a container a process often gets the id of the one that died, and
+        // would be taken for it until it is ready.
+        files::remove(&dir.state_path())?;
+    }
+    snapshot::finish(dir)?;
+    Ok((lock, last))
 }
 
 /// A start that is under way, service by service.
@@ -193,14 +196,16 @@ impl<P: FnMut(Progress)> Start<'_, P> {
         Ok((task, state))
     }
 
-    async fn cognito(&mut self) -> Result<(Task, Cognito), Error> {
+    async fn cognito(&mut self, lock: &Arc<Lock>) -> Result<(Task, Arc<Store>, Cognito), Error> {
         self.tell(Service::Cognito, Step::Starting);
         let asked_port = self.options.cognito_port;
         let before = self.last.as_ref().map(|last| &last.cognito);
         let wanted = ports::wanted(asked_port, before.map(|s| (s.port, s.asked_port)));
         let requests = self.options.cognito_requests.take();
         let users = &self.options.pool_users;
-        let (task, ids) = cognito::start(self.dir, users, &wanted, requests).await?;
+        let (store, ids) = Store::open(self.dir, lock, users).await?;
+        let store = Arc::new(store);
+        let task = cognito::start(Arc::clone(&store), &wanted, requests)?;
         let probed = probe::cognito(task.port, &ids.user_pool_id).await;
         answered(Service::Cognito, probed)?;
         let state = Cognito {
@@ -211,7 +216,7 @@ impl<P: FnMut(Progress)> Start<'_, P> {
             client_id: ids.client_id,
         };
         self.tell(Service::Cognito, ready(&state.url));
-        Ok((task, state))
+        Ok((task, store, state))
     }
 
     async fn postgres(&mut self, lock: &Arc<Lock>) -> Result<(Server, Postgres), Error> {
@@ -273,7 +278,7 @@ impl Stack {
         &self.dir
     }
 
-    /// Waits until a service ends by itself, which none should.
+    /// Waits until a service ends by itself, which none should, or the data is deleted.
     pub async fn stopped(&mut self) -> Exit {
         let mut postgres = self.postgres.ended();
         let (service, reason) = tokio::select! {
@@ -284,20 +289,22 @@ impl Stack {
             }
             ended = &mut self.dynamodb.handle => (Service::DynamoDb, task_reason(ended)),
             ended = &mut self.cognito.handle => (Service::Cognito, task_reason(ended)),
-            () = deleted(&self.lock, &self.dir) => {
-                (Service::DynamoDb, "its data folder was deleted".to_owned())
-            }
+            () = deleted(&self.lock) => return self.without_a_folder(),
         };
         let log = match service {
             Service::Postgres => files::tail(&self.dir.service_log_path(service), 0, 20),
             _ => Vec::new(),
         };
+        let reason = format!("{service} ended: {reason}");
         // For `status`, once this process has ended.
-        self.state.failure = Some(format!("{service} ended: {reason}"));
+        self.state.failure = Some(reason.clone());
+        Exit { reason, log }
+    }
+
+    fn without_a_folder(&self) -> Exit {
         Exit {
-            service,
-            reason,
-            log,
+            reason: format!("the data folder {} was deleted", self.dir.path().display()),
+            log: Vec::new(),
         }
     }
 
@@ -309,8 +316,8 @@ impl Stack {
     /// The same, and tells of each service once it has ended.
     pub async fn stop_telling(mut self, ended: impl Fn(Service)) -> Result<(), Error> {
         // First, so that from now on nobody takes it for one that runs.
-        self.state.stopped_at = Some(Utc::now());
-        let noted = self.note();
+        self.state.ending = true;
+        let begun = self.note();
         let Stack {
             dynamodb,
             cognito,
@@ -331,7 +338,11 @@ impl Stack {
                 ended(Service::Postgres);
             },
         );
-        noted
+        // Without a disk it could not be saved before.
+        let saved = self.pool.save_changes().await;
+        self.state.ending = false;
+        self.state.stopped_at = Some(Utc::now());
+        begun.and(saved).and(self.note())
     }
 
     /// Writes down how it stands, unless the folder is gone, or another stack's.
@@ -349,10 +360,10 @@ impl Drop for Stack {
     }
 }
 
-/// Resolves once the folder of a stack is gone: what is written from then on would be
-/// lost.
-async fn deleted(lock: &Lock, dir: &StackDir) {
-    while lock.is_there(dir) {
+/// Resolves once the folder of a stack is deleted: what is written from then on would
+/// be lost.
+async fn deleted(lock: &Lock) {
+    while !lock.is_deleted() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

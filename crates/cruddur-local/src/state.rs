@@ -45,6 +45,9 @@ pub struct State {
     pub pid: u32,
     /// When it was ready.
     pub started_at: DateTime<Utc>,
+    /// Whether it has begun to end.
+    #[serde(default)]
+    pub ending: bool,
     /// When it ended in order. None while it runs, and forever if it died.
     #[serde(default)]
     pub stopped_at: Option<DateTime<Utc>>,

@@ -18,6 +18,8 @@ use super::filter::Filter;
 #[derive(Debug, Default)]
 pub(super) struct Pools {
     pub(super) pools: HashMap<String, (Vec<User>, Vec<String>)>,
+    /// Which pool a client is of.
+    pub(super) clients: HashMap<String, String>,
 }
 
 /// A user as it is listed.

@@ -22,21 +22,17 @@ use tokio::sync::oneshot;
 use winterbaume_core::MockRequest;
 
 use crate::task::{Task, listener};
-use crate::{Error, Service, StackDir};
-pub(crate) use pool::Ids;
+use crate::{Error, Service};
 pub use pool::PoolUser;
-use store::Store;
+pub(crate) use store::Store;
 use tokens::Tokens;
 
-/// Loads the pool, or makes one with these users, and serves it.
-pub(crate) async fn start(
-    dir: &StackDir,
-    users: &[PoolUser],
+/// Serves the pools of a store.
+pub(crate) fn start(
+    store: Arc<Store>,
     wanted: &[u16],
     requests: Option<UnboundedSender<CognitoRequest>>,
-) -> Result<(Task, Ids), Error> {
-    let (store, ids) = Store::open(dir.data_path(Service::Cognito), users).await?;
-    let store = Arc::new(store);
+) -> Result<Task, Error> {
     let (listener, port) = listener(Service::Cognito, wanted)?;
     let router = Router::new()
         .fallback(answer)
@@ -52,18 +48,12 @@ pub(crate) async fn start(
         let _ = stopped.await;
     });
     let handle = tokio::spawn(async move {
-        let end = tokio::select! {
+        tokio::select! {
             end = served => end.map_err(|cause| cause.to_string()),
             never = store.keep_saved() => match never {},
-        };
-        end.and(
-            store
-                .save_changes()
-                .await
-                .map_err(|cause| cause.to_string()),
-        )
+        }
     });
-    Ok((Task::new(port, shutdown, handle), ids))
+    Ok(Task::new(port, shutdown, handle))
 }
 
 /// A request that was answered.
@@ -128,8 +118,14 @@ async fn answer_action(served: &Served, action: &str, request: MockRequest) -> R
         // be told that it is there.
         Err(cause) => return refuse("InternalErrorException", &cause.to_string()),
     };
-    if action.ends_with("InitiateAuth") {
-        tokens.signed_in(&asked, &handled.body);
+    if [
+        "InitiateAuth",
+        "AdminInitiateAuth",
+        "AdminUserGlobalSignOut",
+    ]
+    .contains(&action)
+    {
+        tokens.note(action, &*store.users().await, &asked, &handled.body);
     }
     let status = StatusCode::from_u16(handled.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // The error's name is in the body and, as the real one has it, in a header.

@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,11 +22,14 @@ use winterbaume_core::{
 
 use super::list_users::{Pools, User};
 use super::pool::{self, Ids, PoolUser};
-use crate::{Error, REGION, files};
+use crate::lock::Lock;
+use crate::{Error, REGION, Service, StackDir, files};
 
 pub(crate) struct Store {
     engine: CognitoIdentityProviderService,
-    path: PathBuf,
+    dir: StackDir,
+    /// The right to write in the folder, while the stack has it.
+    lock: Weak<Lock>,
     /// How many requests have changed something.
     changes: AtomicU64,
     /// How many of them are on the disk. Held while the copy is written.
@@ -34,9 +39,22 @@ pub(crate) struct Store {
     listed: Mutex<Option<(u64, Arc<Pools>)>>,
 }
 
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// Loads the copy, and sees to it that the application's pool is there.
-    pub(crate) async fn open(path: PathBuf, users: &[PoolUser]) -> Result<(Store, Ids), Error> {
+    pub(crate) async fn open(
+        dir: &StackDir,
+        lock: &Arc<Lock>,
+        users: &[PoolUser],
+    ) -> Result<(Store, Ids), Error> {
+        let path = dir.data_path(Service::Cognito);
         let damaged = |reason: String| Error::Damaged {
             path: path.clone(),
             reason,
@@ -54,7 +72,7 @@ impl Store {
             None => {
                 let pool = pool::create(users);
                 view.user_pools.insert(pool.id.clone(), pool);
-                save(path.clone(), &view)?;
+                save(&path, &view)?;
                 pool::find(&view).ok_or_else(|| damaged("it has no pool".to_owned()))?
             }
         };
@@ -65,7 +83,8 @@ impl Store {
             .map_err(|cause| damaged(cause.to_string()))?;
         let store = Store {
             engine,
-            path,
+            dir: dir.clone(),
+            lock: Arc::downgrade(lock),
             changes: AtomicU64::new(0),
             saved: Arc::default(),
             listed: Mutex::new(None),
@@ -107,26 +126,31 @@ impl Store {
             // Counted before the snapshot, which therefore holds all of them.
             let all = self.changes.load(Ordering::SeqCst);
             let view = self.engine.snapshot(default_account_id(), REGION).await;
-            let path = self.path.clone();
+            let (dir, lock) = (self.dir.clone(), Weak::clone(&self.lock));
             // A disk may take its time; other requests go on meanwhile. One whose
             // client hangs up ends here, but not what it has begun to write: that
             // keeps its turn, or it would come after what the next one writes.
             let written = tokio::task::spawn_blocking(move || {
-                save(path, &view)?;
+                let path = dir.data_path(Service::Cognito);
+                // It may be another stack's by now.
+                let lock = lock.upgrade().filter(|lock| lock.is_there(&dir));
+                if lock.is_none() {
+                    return Err(Error::file("write", &path)(ErrorKind::NotFound.into()));
+                }
+                save(&path, &view)?;
                 *saved = all;
                 Ok(())
             });
             written.await.unwrap_or_else(|cause| {
-                Err(Error::file("write", &self.path)(std::io::Error::other(
-                    cause,
-                )))
+                let path = self.dir.data_path(Service::Cognito);
+                Err(Error::file("write", &path)(io::Error::other(cause)))
             })?;
         }
         Ok(())
     }
 
     /// Every pool's users, in order.
-    pub(crate) async fn users(&self) -> Arc<Pools> {
+    pub(super) async fn users(&self) -> Arc<Pools> {
         let mut listed = self.listed.lock().await;
         let now = self.changes.load(Ordering::SeqCst);
         if let Some((then, pools)) = &*listed
@@ -141,10 +165,10 @@ impl Store {
     }
 }
 
-fn save(path: PathBuf, view: &CognitoidpStateView) -> Result<(), Error> {
+fn save(path: &Path, view: &CognitoidpStateView) -> Result<(), Error> {
     let text = serde_json::to_vec(view)
-        .map_err(|cause| Error::file("write", &path)(std::io::Error::other(cause)))?;
-    files::write(&path, &text)
+        .map_err(|cause| Error::file("write", path)(io::Error::other(cause)))?;
+    files::write(path, &text)
 }
 
 fn reads_only(action: &str) -> bool {
@@ -154,6 +178,14 @@ fn reads_only(action: &str) -> bool {
 }
 
 fn sorted(view: CognitoidpStateView) -> Pools {
+    let mut clients = HashMap::new();
+    for (id, pool) in &view.user_pools {
+        clients.extend(
+            pool.clients
+                .keys()
+                .map(|client| (client.clone(), id.clone())),
+        );
+    }
     let pools = view.user_pools.into_values().map(|pool| {
         let mut users: Vec<User> = pool
             .users
@@ -175,5 +207,6 @@ fn sorted(view: CognitoidpStateView) -> Pools {
     });
     Pools {
         pools: pools.collect(),
+        clients,
     }
 }

@@ -42,6 +42,18 @@ async fn a_token_is_its_users_and_what_is_not_done_is_refused() {
         let (_, user) = cognito(&stack, "GetUser", json!({"AccessToken": token})).await;
         assert_eq!(user["Username"], name, "{user}");
     }
+    // One who was signed out, or is disabled, has to sign in again.
+    let pool = &stack.state().cognito.user_pool_id;
+    for (name, action) in [
+        ("bob", "AdminUserGlobalSignOut"),
+        ("eve", "AdminDisableUser"),
+    ] {
+        let token = sign_in(&stack, name).await["AccessToken"].clone();
+        let user = json!({"UserPoolId": pool, "Username": name});
+        assert_eq!(cognito(&stack, action, user).await.0, 200);
+        let (status, _) = cognito(&stack, "GetUser", json!({"AccessToken": token})).await;
+        assert_eq!(status, 400, "{action}");
+    }
     let tokens = sign_in(&stack, "ann").await;
     let token = &tokens["AccessToken"];
     let client = &stack.state().cognito.client_id;
@@ -63,6 +75,12 @@ async fn a_token_is_its_users_and_what_is_not_done_is_refused() {
             unsupported,
         ),
         ("InitiateAuth", refresh, unsupported),
+        ("ListDevices", json!({"AccessToken": "bad"}), unsupported),
+        (
+            "RevokeToken",
+            json!({"ClientId": client, "Token": "bad"}),
+            unsupported,
+        ),
     ] {
         let (status, answer) = cognito(&stack, action, body).await;
         assert_eq!((status, &answer["__type"]), (400, &json!(kind)), "{action}");
@@ -94,4 +112,27 @@ async fn what_could_not_be_saved_is_as_soon_as_it_can_be() {
     }
     assert!(saved());
     stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_stack_writes_nothing_into_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = up(folder.path()).await;
+    fs::remove_dir_all(folder.path().join(".cruddur")).unwrap();
+    let (status, answer) = add(&old, "ghost").await;
+    assert_eq!(status, 400, "{answer}");
+    let new = up(folder.path()).await;
+    let pool = new.state().cognito.user_pool_id.clone();
+    let file = folder.path().join(".cruddur/cognito.json");
+    let is_own = || {
+        let text = fs::read_to_string(&file).unwrap();
+        text.contains(&pool) && !text.contains("ghost")
+    };
+    // It looks once a second whether there is something to save, and when it ends.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(is_own());
+    let told = old.stop().await.unwrap_err();
+    assert!(told.to_string().contains("cognito.json"), "{told}");
+    assert!(is_own());
+    new.stop().await.unwrap();
 }

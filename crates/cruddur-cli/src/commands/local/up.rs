@@ -201,10 +201,10 @@ async fn show_log(context: &Context, dir: &StackDir) -> Infallible {
     }
 }
 
-/// Says that a service has ended by itself, with the end of its log.
+/// Says why a stack has ended by itself, with the end of its log.
 pub fn tell_exit(context: &Context, exit: &Exit) {
     let ui = &context.ui;
-    ui.error(format_args!("{} ended: {}", exit.service, exit.reason));
+    ui.error(&exit.reason);
     for line in &exit.log {
         ui.detail(line);
     }
