@@ -82,6 +82,9 @@ async fn an_array_is_read_in_any_layout() {
         (" [ ] ", 0),
         (&answer, 2),
         ("{\"Items\":[]}", 0),
+        // One a page, as they are appended to a file.
+        (&format!("{{\"Items\":[],\"Count\":0}}\n{answer}"), 2),
+        (&format!("{answer}{{\"Items\": []}}"), 2),
     ] {
         let table = plain_table().await;
         // Every buffer ends within something.
@@ -118,6 +121,18 @@ async fn an_array_that_is_cut_off_or_has_a_bad_item_is_told_by_line() {
             "no end",
         ),
         (format!("{{\"Items\":\n[{good}\n"), 1, 3, "no end"),
+        (
+            format!("{{\"Items\": [{good}], garbage}}\n"),
+            1,
+            1,
+            "not JSON",
+        ),
+        (
+            format!("{{\"Items\": [{good}]}} garbage\n"),
+            1,
+            1,
+            "expected",
+        ),
         (format!("[{good},\n{{\n}},\n{other}]"), 2, 2, "has no"),
         (
             format!(
@@ -338,4 +353,22 @@ fn the_line_above_has_every_type() {
         assert!(EVERY_TYPE.contains(&format!("{{\"{name}\":")), "{name}");
     }
     assert!(parse_typed(EVERY_TYPE).is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_the_last_is_told() {
+    let item = r#"{"pk":{"S":"MSG#1"},"sk":{"S":"1"}}"#;
+    for (end, goes_on) in [
+        ("", false),
+        (r#","NextToken": null"#, false),
+        (r#","Count":1,"NextToken":"e30=""#, true),
+        (r#","LastEvaluatedKey":{"pk":{"S":"}"}}"#, true),
+    ] {
+        let text = format!("{{\"Items\": [{item}]{end}}}");
+        let table = plain_table().await;
+        let imported = import(&table, text.clone(), OnError::Stop).await;
+        assert_eq!((imported.written, imported.goes_on), (1, goes_on), "{text}");
+        let last = format!("{text}\n{{\"Items\": []}}");
+        assert!(!import(&table, last, OnError::Stop).await.goes_on);
+    }
 }

@@ -80,6 +80,12 @@ pub async fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<()> 
         let file = args.file.display();
         context.ui.warning(format_args!("{file} holds no items"));
     }
+    if imported.goes_on {
+        context.ui.warning(format_args!(
+            "{} is a part of a table: the answer in it says that there is more",
+            args.file.display()
+        ));
+    }
     let report = Report {
         table: table.name(),
         at: table.at(),

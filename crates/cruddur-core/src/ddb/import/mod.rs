@@ -57,6 +57,9 @@ pub struct Imported {
     pub bad: Vec<BadLine>,
     /// All bad lines.
     pub bad_total: u64,
+    /// Whether the source is the answer to a scan, as the AWS CLI prints it, that says
+    /// there is more than it has.
+    pub goes_on: bool,
     /// Those of them that only DynamoDB found fault with.
     pub refused: u64,
     /// Why it ended before the file did, where no bad line is the reason.
@@ -133,6 +136,7 @@ impl Imported {
         self.read = reading.read;
         self.bad = reading.bad;
         self.bad_total = reading.bad_total;
+        self.goes_on = reading.goes_on;
     }
 
     fn take_written(&mut self, written: Written) {

@@ -24,6 +24,8 @@ pub(super) struct Reading {
     pub read: u64,
     pub bad: Vec<BadLine>,
     pub bad_total: u64,
+    /// Whether it ended with an answer after which another one comes.
+    pub goes_on: bool,
 }
 
 /// Starts a thread that nobody waits for: a read of standard input may block
@@ -40,6 +42,7 @@ pub(super) fn start(
             reading: Reading::default(),
         };
         reader.run(&chunks, on_error);
+        reader.reading.goes_on = reader.texts.goes_on;
         // Nobody may be waiting for it any more.
         let _ = result.send(reader.reading);
     });

@@ -1,6 +1,7 @@
 //! The items of a source, each as its text: a line, or an element of one array, which
 //! may be the `Items` of an answer to Scan or Query, as the AWS CLI prints it.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead, Cursor, Read};
 use std::mem;
 
@@ -58,6 +59,8 @@ pub(super) struct Texts {
     form: Form,
     /// Whether the array is a part of an answer.
     within_answer: bool,
+    /// Whether the latest answer says that there is another, which has not come.
+    pub goes_on: bool,
     /// The line that reading has come to, from 1 when it has begun.
     at: u64,
     /// The line on which the latest item begins.
@@ -71,6 +74,7 @@ impl Texts {
             source: Box::new(source),
             form: Form::Unknown,
             within_answer: false,
+            goes_on: false,
             at: 1,
             line: 1,
             text: Vec::new(),
@@ -85,20 +89,25 @@ impl Texts {
     /// Reads the next item's text; `false` at the end.
     pub fn read(&mut self) -> Result<bool, Bad> {
         self.text.clear();
-        if self.form == Form::Unknown {
-            self.form = self.look()?;
-        }
-        match self.form {
-            Form::Array { begun } => {
-                self.form = Form::Array { begun: true };
-                let found = self.read_element(begun)?;
-                if !found {
-                    self.form = Form::Ended;
-                }
-                Ok(found)
+        loop {
+            if self.form == Form::Unknown {
+                self.form = self.look()?;
             }
-            Form::Ended => Ok(false),
-            Form::Unknown | Form::Lines => self.read_line(),
+            match self.form {
+                Form::Array { begun } => {
+                    self.form = Form::Array { begun: true };
+                    if self.read_element(begun)? {
+                        return Ok(true);
+                    }
+                    if !self.within_answer {
+                        self.form = Form::Ended;
+                        return Ok(false);
+                    }
+                    self.end_answer()?;
+                }
+                Form::Ended => return Ok(false),
+                Form::Unknown | Form::Lines => return self.read_line(),
+            }
         }
     }
 
@@ -137,6 +146,38 @@ impl Texts {
             self.source = Box::new(Cursor::new(read).chain(rest));
         }
         Ok(is_answer)
+    }
+
+    /// Reads what an answer says besides its items, and gets ready for another: there
+    /// is one a page.
+    fn end_answer(&mut self) -> Result<(), Bad> {
+        // As of an object whose items have been taken out.
+        let mut rest = b"{\"\":0".to_vec();
+        let mut nesting = Nesting {
+            depth: 1,
+            ..Nesting::default()
+        };
+        loop {
+            let Some(byte) = self.byte()? else {
+                return Err(Bad::end("the answer has no end: the file is cut off"));
+            };
+            rest.push(byte);
+            if nesting.ends_with(byte) {
+                break;
+            }
+            if rest.len() as u64 > MAX_BYTES {
+                return Err(Bad::end("the answer goes on without an end"));
+            }
+        }
+        let rest: HashMap<String, serde_json::Value> =
+            serde_json::from_slice(&rest).map_err(|error| {
+                Bad::end(format!("the answer is not JSON after its items: {error}"))
+            })?;
+        let says = |name| rest.get(name).is_some_and(|value| !value.is_null());
+        self.goes_on = ["NextToken", "LastEvaluatedKey"].into_iter().any(says);
+        self.within_answer = false;
+        self.form = Form::Unknown;
+        Ok(())
     }
 
     fn matches(&mut self, read: &mut Vec<u8>) -> io::Result<bool> {
@@ -203,12 +244,10 @@ impl Texts {
         self.line = self.at;
         if next == Some(b']') {
             self.source.consume(1);
+            if self.within_answer {
+                return Ok(false);
+            }
             return match self.peek()? {
-                // What else it says of itself, such as how many they are.
-                Some(b',' | b'}') if self.within_answer => Ok(false),
-                None if self.within_answer => {
-                    Err(Bad::end("the answer has no end: the file is cut off"))
-                }
                 None => Ok(false),
                 Some(_) => {
                     self.line = self.at;
@@ -229,22 +268,13 @@ impl Texts {
             Some(_) => return Err(Bad::end("expected an item, which begins with `{`")),
             None => return Err(Bad::end("the array has no end: the file is cut off")),
         }
-        let (mut depth, mut within_string, mut escaped) = (0_u32, false, false);
+        let mut nesting = Nesting::default();
         loop {
             let Some(byte) = self.byte()? else {
                 return Err(Bad::end("the item has no end: the file is cut off"));
             };
             self.text.push(byte);
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if within_string => escaped = true,
-                b'"' => within_string = !within_string,
-                _ if within_string => {}
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
+            if nesting.ends_with(byte) {
                 return Ok(true);
             }
             if self.text.len() as u64 > MAX_BYTES {
@@ -272,6 +302,30 @@ impl Texts {
         self.source.consume(1);
         self.at += u64::from(byte == b'\n');
         Ok(Some(byte))
+    }
+}
+
+/// How deep a byte lies within objects and arrays.
+#[derive(Default)]
+struct Nesting {
+    depth: u32,
+    within_string: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    /// Takes note of the next byte, and says whether nothing is open after it.
+    fn ends_with(&mut self, byte: u8) -> bool {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.within_string => self.escaped = true,
+            b'"' => self.within_string = !self.within_string,
+            _ if self.within_string => {}
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth -= 1,
+            _ => {}
+        }
+        self.depth == 0
     }
 }
 
