@@ -228,6 +228,24 @@ fn a_group_is_named_as_its_items_have_it() {
     for text in ["in capitals", "answered"] {
         assert!(read.stdout.contains(text), "{read}");
     }
+    // One that was seeded has the usual form, however it is given.
+    for given in [
+        "5AE290ED-55D1-47A0-BC6D-FE2BC2700399",
+        "{5ae290ed-55d1-47a0-bc6d-fe2bc2700399}",
+    ] {
+        let read = [
+            "ddb",
+            "patterns",
+            "get-conversation",
+            "--message-group-uuid",
+            given,
+        ];
+        let read = environment.run(&read).exits(0);
+        assert!(read.stdout.contains("andrewbrown"), "{read}");
+        let write = ["ddb", "patterns", "create-message", "--handle", "bayko"];
+        let write = [&write[..], &["--message-group-uuid", given, "x"]].concat();
+        environment.run(&write).exits(0);
+    }
 }
 
 #[test]

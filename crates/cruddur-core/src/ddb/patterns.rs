@@ -5,7 +5,8 @@
 //! followed page by page until the wanted number of items is there.
 
 use std::collections::HashMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use serde::Serialize;
@@ -252,18 +253,45 @@ pub fn parse_before(text: &str) -> Result<String> {
     time::parse_given(text).map(time::to_key)
 }
 
-/// Reads a uuid that a person gave, as it was given: other programs may have written
-/// one in capitals or without hyphens, and DynamoDB compares keys as texts.
+/// Reads a uuid that a person gave.
 ///
 /// # Errors
 ///
 /// [`Error::Usage`] where it is none.
-pub fn parse_uuid(text: &str) -> Result<String> {
-    match Uuid::try_parse(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(Error::Usage(format!(
+pub fn parse_uuid(text: &str) -> Result<Uuid> {
+    Uuid::parse_str(text).map_err(|_| {
+        Error::Usage(format!(
             "{text:?} is not a uuid such as 5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
-        ))),
+        ))
+    })
+}
+
+/// The uuid of a message group, as a person gave it.
+///
+/// Other programs may have written it in capitals or without hyphens, and DynamoDB
+/// compares keys as texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupUuid {
+    /// The text.
+    pub given: String,
+    /// The usual form, where that is another: what to ask for where there is no such
+    /// group as was given.
+    pub usual: Option<String>,
+}
+
+impl FromStr for GroupUuid {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<GroupUuid> {
+        let usual = Some(parse_uuid(text)?.to_string()).filter(|usual| usual != text);
+        let given = text.to_owned();
+        Ok(GroupUuid { given, usual })
+    }
+}
+
+impl Display for GroupUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.given)
     }
 }
 

@@ -1,8 +1,9 @@
 use chrono::{TimeDelta, Utc};
 use clap::Args;
+use cruddur_core::Error;
 use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
-use cruddur_core::ddb::patterns::parse_uuid;
+use cruddur_core::ddb::patterns::GroupUuid;
 
 use super::{SEEDED_GROUP, TextArg, show_items};
 use crate::args::DryRun;
@@ -14,8 +15,8 @@ pub struct CreateMessageArgs {
     #[arg(long)]
     handle: String,
     /// The message group
-    #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP, value_parser = parse_uuid)]
-    message_group_uuid: String,
+    #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP)]
+    message_group_uuid: GroupUuid,
     #[command(flatten)]
     dry: DryRun,
     #[command(flatten)]
@@ -28,9 +29,12 @@ pub async fn create_message(context: &Context, args: &CreateMessageArgs) -> anyh
     let sender = database.person_by_handle(&args.handle).await?;
     let table = Table::connect(&context.target).await?;
     let now = Utc::now();
-    let mut message = table
-        .draft_message(&args.message_group_uuid, &sender, &text, now)
-        .await?;
+    let group = &args.message_group_uuid;
+    let mut drafted = table.draft_message(&group.given, &sender, &text, now).await;
+    if let (Err(Error::NotFound(_)), Some(usual)) = (&drafted, &group.usual) {
+        drafted = table.draft_message(usual, &sender, &text, now).await;
+    }
+    let mut message = drafted?;
     if message.created_at > now + TimeDelta::seconds(1) {
         context.ui.warning(format_args!(
             "the group's last message is in the future of this machine's clock; \

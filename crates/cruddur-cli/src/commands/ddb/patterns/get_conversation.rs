@@ -2,7 +2,7 @@ use std::io::Write;
 
 use clap::Args;
 use cruddur_core::ddb::Table;
-use cruddur_core::ddb::patterns::parse_uuid;
+use cruddur_core::ddb::patterns::GroupUuid;
 
 use super::{SEEDED_GROUP, WindowArgs, tell_rest};
 use crate::context::Context;
@@ -12,8 +12,8 @@ use crate::ui::{printable, write_table};
 #[derive(Debug, Args)]
 pub struct GetConversationArgs {
     /// The message group
-    #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP, value_parser = parse_uuid)]
-    message_group_uuid: String,
+    #[arg(long, value_name = "UUID", default_value = SEEDED_GROUP)]
+    message_group_uuid: GroupUuid,
     #[command(flatten)]
     window: WindowArgs,
     #[command(flatten)]
@@ -22,9 +22,11 @@ pub struct GetConversationArgs {
 
 pub async fn get_conversation(context: &Context, args: &GetConversationArgs) -> anyhow::Result<()> {
     let table = Table::connect(&context.target).await?;
-    let found = table
-        .messages(&args.message_group_uuid, args.window.window())
-        .await?;
+    let group = &args.message_group_uuid;
+    let mut found = table.messages(&group.given, args.window.window()).await?;
+    if let (0, Some(usual)) = (found.count, &group.usual) {
+        found = table.messages(usual, args.window.window()).await?;
+    }
     let shown = |out: &mut dyn Write| {
         let mut table = context.ui.table(&["from", args.time.heading(), "message"]);
         for row in &found.items {

@@ -4,6 +4,7 @@ use clap::Args;
 use cruddur_core::db::Database;
 use cruddur_core::ddb::Table;
 use cruddur_core::ddb::patterns::parse_uuid;
+use uuid::Uuid;
 
 use super::{WindowArgs, tell_rest};
 use crate::context::Context;
@@ -17,7 +18,7 @@ pub struct ListConversationsArgs {
     handle: String,
     /// Whose conversations, by uuid; PostgreSQL is not asked
     #[arg(long, value_name = "UUID", value_parser = parse_uuid)]
-    pub user_uuid: Option<String>,
+    pub user_uuid: Option<Uuid>,
     #[command(flatten)]
     window: WindowArgs,
     #[command(flatten)]
@@ -28,8 +29,8 @@ pub async fn list_conversations(
     context: &Context,
     args: &ListConversationsArgs,
 ) -> anyhow::Result<()> {
-    let user_uuid = match &args.user_uuid {
-        Some(uuid) => uuid.clone(),
+    let user_uuid = match args.user_uuid {
+        Some(uuid) => uuid.to_string(),
         None => uuid_of(context, &args.handle).await?,
     };
     let table = Table::connect(&context.target).await?;
