@@ -180,6 +180,25 @@ impl Context {
     }
 }
 
+/// What a target is resolved from, besides the endpoints' variables.
+const NAME_A_TARGET: [&str; 15] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_COGNITO_USER_POOL_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "CONNECTION_URL",
+    "DATABASE_URL",
+    "PGDATABASE",
+    "PGHOST",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGUSER",
+    "PROD_CONNECTION_URL",
+];
+
 /// The environment, but for what is not UTF-8.
 ///
 /// # Errors
@@ -192,9 +211,8 @@ fn variables() -> Result<HashMap<String, String>> {
         let Ok(name) = name.into_string() else {
             continue;
         };
-        let names_a_target = ["AWS_", "PG"].iter().any(|begin| name.starts_with(begin))
-            || name.ends_with("CONNECTION_URL")
-            || name == "DATABASE_URL";
+        let names_a_target =
+            name.starts_with("AWS_ENDPOINT_URL") || NAME_A_TARGET.contains(&&*name);
         match value.into_string() {
             Ok(value) => {
                 variables.insert(name, value);

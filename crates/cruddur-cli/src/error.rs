@@ -11,7 +11,7 @@ use cruddur_core::target::{DEFAULT_CONNECTION_URL, DEFAULT_ENDPOINT_URL};
 use cruddur_core::{Error, Service};
 
 use crate::args::{Global, quoted};
-use crate::ui::Ui;
+use crate::ui::{Ui, printable_line};
 
 /// The operation failed.
 pub const FAILED: u8 = 1;
@@ -72,8 +72,14 @@ pub fn tell_of_panic(panic: &PanicHookInfo<'_>) {
         (None, Some(location)) => format!("this is a mistake in it: {why} ({location})"),
         (None, None) => why.to_owned(),
     };
+    // What serves requests goes on without the one that failed.
+    let what = match std::thread::current().name() {
+        Some("main") => "cruddur cannot go on",
+        _ => "a part of cruddur has failed",
+    };
+    let why = printable_line(&why);
     // Where stderr is closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "error: cruddur cannot go on: {why}");
+    let _ = writeln!(io::stderr(), "error: {what}: {why}");
 }
 
 fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
@@ -225,6 +231,12 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
             format!(
                 "`cruddur db sessions{flags}` lists the others; run this again when they are done"
             )
+        }
+        // It says so itself.
+        Error::Partial { message, .. } | Error::NotDone { message, .. }
+            if message.contains("--from-start") =>
+        {
+            return None;
         }
         Error::Partial { .. } => {
             "mend what is named above and run the same command again; what is done stays done"

@@ -22,6 +22,12 @@ mod ui;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(error::tell_of_panic));
+    let in_full = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        error::tell_of_panic(panic);
+        if std::env::var_os("RUST_BACKTRACE").is_some() {
+            in_full(panic);
+        }
+    }));
     std::panic::catch_unwind(app::run).unwrap_or(ExitCode::from(error::FAILED))
 }

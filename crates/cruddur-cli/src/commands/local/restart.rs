@@ -62,11 +62,11 @@ impl Around {
 /// Ends the stack if it runs, does `work`, and starts it again, on the same ports
 /// and in the background, wherever it ran. Failing work is no reason to leave the
 /// stack down.
-pub async fn around<T: Send + 'static>(
+pub async fn around(
     context: &Context,
     dir: &StackDir,
     interruption: &mut Interruption,
-    work: impl FnOnce(&StackDir) -> Result<T, Error> + Send + 'static,
+    work: impl FnOnce(&StackDir) -> Result<(), Error> + Send + 'static,
 ) -> anyhow::Result<Around> {
     let status = known(dir)?;
     let manner = match &status {

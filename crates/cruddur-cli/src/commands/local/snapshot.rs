@@ -65,7 +65,7 @@ async fn save(context: &Context, args: SnapshotArgs) -> anyhow::Result<()> {
     }
     let work = {
         let name = name.clone();
-        move |dir: &StackDir| cruddur_local::snapshot_save(dir, &name)
+        move |dir: &StackDir| cruddur_local::snapshot_save(dir, &name).map(drop)
     };
     let mut interruption = Interruption::listen();
     let _turn = turn(context, &dir, &mut interruption).await?;

@@ -72,7 +72,7 @@ pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<ExitCode> {
         status::document(context, &dir).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Status::Running(state) = settled(&dir).await? {
+    if let Status::Running(state) = settled(context, &dir).await? {
         tell(context, &state, true);
         return Ok(ExitCode::SUCCESS);
     }
@@ -86,7 +86,7 @@ pub async fn detached(
     dir: &StackDir,
     manner: Manner,
 ) -> anyhow::Result<(State, bool)> {
-    if let Status::Running(state) = settled(dir).await? {
+    if let Status::Running(state) = settled(context, dir).await? {
         return Ok((state, true));
     }
     let ui = &context.ui;
@@ -115,7 +115,12 @@ pub async fn detached(
 }
 
 /// How the stack stands, once one that is ending has ended.
-async fn settled(dir: &StackDir) -> anyhow::Result<Status> {
+async fn settled(context: &Context, dir: &StackDir) -> anyhow::Result<Status> {
+    let status = dir.status()?;
+    if !matches!(status, Status::Ending(_)) {
+        return Ok(status);
+    }
+    context.ui.status("waiting for the stack that is ending");
     let dir = dir.clone();
     let settled = tokio::task::spawn_blocking(move || {
         cruddur_local::wait_until_ended(&dir, STOP_TIMEOUT)?;

@@ -67,7 +67,7 @@ pub async fn apply(context: &Context, args: &ApplyArgs) -> anyhow::Result<()> {
     let totals = sink.totals;
     match context.ui.output {
         Output::Jsonl => {}
-        _ => totals.show(context)?,
+        _ => totals.show(context, "")?,
     }
     Err(Error::Interrupted.into())
 }

@@ -9,6 +9,9 @@ use crate::args::DryRun;
 use crate::context::Context;
 use crate::ui::{Ui, counted};
 
+/// What becomes of records that failed.
+const PASSED_OVER: &str = ", and passed over from now on; --from-start tries them again";
+
 #[derive(Debug, Args)]
 pub struct DrainArgs {
     /// Begin with the oldest record of the stream, not where the last run ended
@@ -34,12 +37,9 @@ pub async fn drain(context: &Context, args: &DrainArgs) -> anyhow::Result<()> {
     };
     let drained =
         cruddur_core::stream::drain(&table, &streams, checkpoint, dry_run, &mut sink).await;
-    if sink.totals.failed > 0 && !dry_run {
-        let again = "what failed is passed over from now on; --from-start tries it again";
-        context.ui.detail(again);
-    }
     match drained {
-        Ok(()) => sink.totals.show(context),
+        Ok(()) if dry_run => sink.totals.show(context, ""),
+        Ok(()) => sink.totals.show(context, PASSED_OVER),
         Err(cause) if sink.totals.moved == 0 || dry_run => Err(cause.into()),
         Err(cause) => {
             let moved = counted(sink.totals.moved as u64, "group");

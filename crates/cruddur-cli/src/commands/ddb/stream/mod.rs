@@ -70,8 +70,8 @@ impl Totals {
         self.failures.extend_from_slice(&applied.failures);
     }
 
-    /// Prints them, and fails if a record did.
-    fn show(&self, context: &Context) -> anyhow::Result<()> {
+    /// Prints them, and fails if a record did. `later` is what becomes of that one.
+    fn show(&self, context: &Context, later: &str) -> anyhow::Result<()> {
         let (moved, were) = match self.dry_run {
             true => ("would be moved", "would not be"),
             false if self.failures.len() == 1 => ("moved", "was not"),
@@ -92,7 +92,7 @@ impl Totals {
             return Ok(printed?);
         }
         let message = format!(
-            "{} of {} {were} applied to {}",
+            "{} of {} {were} applied to {}{later}",
             self.failures.len(),
             counted(self.records as u64, "record"),
             context.target.table.value

@@ -54,6 +54,6 @@ pub async fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<()> 
     match applied.cause() {
         // No record is to blame for a table that is not there.
         Some(cause) if totals.moved == 0 => Err(cause.clone().into()),
-        _ => totals.show(context),
+        _ => totals.show(context, ""),
     }
 }
