@@ -100,6 +100,21 @@ impl Context {
         }
     }
 
+    /// Says so where production's database is reached without knowing whose server it is.
+    pub fn tell_of_unverified_tls(&self, services: &[Service]) {
+        let Ok(url) = &self.target.postgres else {
+            return;
+        };
+        let url = &url.value;
+        if self.target.production && services.contains(&Service::Postgres) && !url.is_verified() {
+            self.ui.warning(format_args!(
+                "PROD_CONNECTION_URL has sslmode={}, by which the server's certificate is not \
+                 verified",
+                url.ssl_mode()
+            ));
+        }
+    }
+
     /// Lets nothing be dropped where this folder's stack does not run and nobody has
     /// named the server that is asked in its place. `naming` is how to.
     pub fn may_drop_at(&self, service: Service, naming: &str) -> Result<()> {

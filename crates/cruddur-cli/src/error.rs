@@ -222,6 +222,16 @@ pub fn hint(error: &Error, global: &Global) -> Option<String> {
             quoted(sender),
             quoted(message_group_uuid)
         ),
+        Error::Service {
+            service: Service::Postgres,
+            code,
+            ..
+        } if code == "42501" => {
+            format!(
+                "sign in as a role that may, or have the owner grant it; `cruddur \
+                 target{flags}` shows the role and the database"
+            )
+        }
         // A lock that another session kept (SQLSTATE `lock_not_available`).
         Error::Service {
             service: Service::Postgres,

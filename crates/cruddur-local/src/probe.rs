@@ -29,6 +29,9 @@ pub(crate) async fn cognito(port: u16, pool: &str) -> Result<(), String> {
     expect(&answer, "\"Users\"")
 }
 
+/// What [`postgres`] says where another password was set.
+pub(crate) const WRONG_PASSWORD: &str = "the role's password is another";
+
 /// Connects with the password and runs a query.
 pub(crate) async fn postgres(port: u16, user: &str, password: &str) -> Result<(), String> {
     let query = async {
@@ -50,6 +53,10 @@ pub(crate) async fn postgres(port: u16, user: &str, password: &str) -> Result<()
     };
     match timeout(PATIENCE, query).await {
         Ok(answer) => answer.map_err(|cause| match cause.as_db_error() {
+            // A server that is starting says other things: this one stays.
+            Some(told) if told.code() == &tokio_postgres::error::SqlState::INVALID_PASSWORD => {
+                WRONG_PASSWORD.to_owned()
+            }
             Some(told) => told.message().to_owned(),
             None => cause.to_string(),
         }),

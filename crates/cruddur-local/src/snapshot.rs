@@ -88,6 +88,8 @@ pub fn snapshot_save(dir: &StackDir, name: &str) -> Result<Snapshot, Error> {
     let _lock = dir.lock(Purpose::Data)?;
     finish(dir)?;
     postgres::stop_orphan(&dir.data_path(Service::Postgres))?;
+    // A copy without it would be of no use.
+    postgres::password(dir)?;
     if target.exists() {
         return Err(Error::SnapshotExists {
             name: name.to_owned(),

@@ -100,7 +100,9 @@ impl Command {
 
 /// Runs a command to its end.
 pub async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
-    context.tell_of_stack_that_is_down(&command.services(context));
+    let services = command.services(context);
+    context.tell_of_stack_that_is_down(&services);
+    context.tell_of_unverified_tls(&services);
     match command {
         Command::Setup(args) => setup::setup(context, &args).await,
         Command::Target(args) => target::target(context, &args),

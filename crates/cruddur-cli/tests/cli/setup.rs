@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 
+use postgres::NoTls;
 use serde_json::json;
 
 use crate::assert_runs;
@@ -260,6 +261,44 @@ fn setup_writes_over_no_id_and_brings_no_handle_back() {
     assert_eq!(users(&environment).exits(0).stdout, before);
     environment.run(&["db", "update-cognito-user-ids"]).exits(0);
     assert_ne!(users(&environment).exits(0).stdout, before);
+}
+
+/// Those who could be changed are the result all the same.
+#[test]
+fn a_user_whom_others_change_meanwhile_is_left_and_the_rest_is_told() {
+    let (environment, pool) = with_pool();
+    for handle in ["bayko", "londo"] {
+        add_user(&environment, &pool, handle, Some(handle));
+    }
+    for command in ["create", "schema-load", "seed"] {
+        environment.run(&["db", command]).exits(0);
+    }
+    let mut other = postgres::Client::connect(&environment.connection_url(), NoTls).unwrap();
+    let mut theirs = other.transaction().unwrap();
+    let set = "update public.users set cognito_user_id = 'theirs' where handle = 'bayko'";
+    theirs.batch_execute(set).unwrap();
+    let update = ["db", "update-cognito-user-ids", "-o", "json"];
+    let run = std::thread::scope(|scope| {
+        let run = scope.spawn(|| environment.run(&update));
+        // Until it waits for the row.
+        let waits = "select count(*) from pg_stat_activity where datname = current_database() \
+                     and wait_event_type = 'Lock'";
+        let mut watch = postgres::Client::connect(&environment.connection_url(), NoTls).unwrap();
+        let mut waits = || watch.query_one(waits, &[]).unwrap().get::<_, i64>(0) > 0;
+        while !waits() && !run.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        theirs.commit().unwrap();
+        run.join().unwrap().exits(3)
+    });
+    assert!(run.stderr.contains("not done: bayko"), "{run}");
+    assert!(run.stderr.contains("1 changed"), "{run}");
+    let told = run.json();
+    let told = |handle: &str| {
+        let all = told.as_array().unwrap().iter();
+        all.filter(|one| one["handle"] == handle).count()
+    };
+    assert_eq!((told("londo"), told("bayko")), (1, 0));
 }
 
 #[test]

@@ -367,6 +367,8 @@ fn about_tls(cause: &str) -> Option<String> {
         "the server's certificate has expired"
     } else if about("UnknownIssuer") || about("BadSignature") {
         "the server's certificate is signed by an authority that is not trusted here"
+    } else if about("CaUsedAsEndEntity") {
+        "the server's certificate is an authority's (CA:TRUE), which is not taken for a server's"
     } else if about("server does not support TLS") {
         "the server offers no TLS, and sslmode asks for it"
     } else {

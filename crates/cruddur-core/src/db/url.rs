@@ -189,6 +189,18 @@ impl ConnectionUrl {
         }
     }
 
+    /// Whether a session can only be one with the server that is meant: by its
+    /// certificate, or since a Unix socket leads no farther than this machine.
+    pub fn is_verified(&self) -> bool {
+        match self.ssl_mode() {
+            SslMode::VerifyCa | SslMode::VerifyFull => true,
+            SslMode::Require => self.root_certificates.is_some(),
+            SslMode::Disable | SslMode::Prefer => {
+                self.hosts.iter().all(|host| matches!(host, Host::Unix(_)))
+            }
+        }
+    }
+
     /// The file of certificate authorities to trust instead of the system's, or
     /// [`RDS`].
     pub fn root_certificates(&self) -> Option<&str> {

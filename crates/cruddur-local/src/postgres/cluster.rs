@@ -37,8 +37,8 @@ impl Cluster {
         let folder = dir.data_path(Service::Postgres);
         let account = Account::needed(&folder);
         let there = folder.join("PG_VERSION").exists();
-        let password = match files::read_if_there(&dir.password_path())? {
-            Some(text) => text.trim().to_owned(),
+        let password = match password(dir)? {
+            Some(password) => password,
             None if there => {
                 return Err(Error::Damaged {
                     path: folder,
@@ -134,6 +134,23 @@ impl Cluster {
             .map_err(Error::file("write", &path))?;
         Ok(file.into())
     }
+}
+
+/// The password of the folder's cluster; where its file is gone, that which the last
+/// stack wrote down is saved anew.
+pub(crate) fn password(dir: &StackDir) -> Result<Option<String>, Error> {
+    let path = dir.password_path();
+    if let Some(text) = files::read_if_there(&path)? {
+        return Ok(Some(text.trim().to_owned()));
+    }
+    if !dir.data_path(Service::Postgres).exists() {
+        return Ok(None);
+    }
+    let last = dir.read_state()?.map(|last| last.postgres.password);
+    if let Some(password) = &last {
+        files::write(&path, password.as_bytes())?;
+    }
+    Ok(last)
 }
 
 /// What tells PostgreSQL which letters there are: as on most servers all of Unicode's,

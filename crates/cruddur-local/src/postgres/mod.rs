@@ -6,7 +6,7 @@ mod find;
 mod orphan;
 mod server;
 
-pub(crate) use cluster::{Cluster, USER};
+pub(crate) use cluster::{Cluster, USER, password};
 pub use find::installed_postgres;
 pub(crate) use find::{Programs, find};
 pub(crate) use orphan::{forget_other, stop_orphan};

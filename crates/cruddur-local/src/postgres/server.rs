@@ -120,7 +120,7 @@ impl Server {
                 Ok(()) => return Ok(()),
                 Err(reason) => reason,
             };
-            if Instant::now() > deadline {
+            if Instant::now() > deadline || reason == probe::WRONG_PASSWORD {
                 return Err(reason);
             }
             sleep(Duration::from_millis(10)).await;

@@ -257,9 +257,19 @@ async fn a_damaged_pool_and_a_missing_password_are_named_and_left_alone() {
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
         fs::write(&path, good).unwrap();
     }
-    fs::remove_file(dir.path().join("postgres.password")).unwrap();
+    // It stands in what the stack writes down of itself, too.
+    let password = dir.path().join("postgres.password");
+    let good = fs::read(&password).unwrap();
+    fs::remove_file(&password).unwrap();
+    up(folder.path()).await.stop().await.unwrap();
+    assert_eq!(fs::read(&password).unwrap(), good);
+    fs::write(&password, "another").unwrap();
+    let error = start(dir.clone(), options(), |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("password is another"), "{error}");
+    fs::remove_file(&password).unwrap();
+    fs::remove_file(dir.path().join("state.json")).unwrap();
     let error = start(dir, options(), |_| {}).await.unwrap_err();
-    assert!(error.to_string().contains("password"), "{error}");
+    assert!(error.to_string().contains("is missing"), "{error}");
 }
 
 #[tokio::test]

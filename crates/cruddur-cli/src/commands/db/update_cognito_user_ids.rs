@@ -37,21 +37,45 @@ pub async fn update_cognito_user_ids(context: &Context, args: &UpdateArgs) -> an
         }
         anyhow::Ok(())
     };
+    let tell = |matched: &[Matched], result: &[u8]| {
+        let mut out = context.ui.out();
+        let printed = out.write_all(result).and_then(|()| out.flush());
+        let (place, pool) = (place(&database), pool.id());
+        let summary = summary(matched, dry_run);
+        context
+            .ui
+            .status(format_args!("{place} and user pool {pool}: {summary}"));
+        unless_closed(printed)
+    };
     // What there is to print is made while the server writes.
-    let ((), result) = tokio::try_join!(set, async { result(context, &matched, dry_run) })?;
-    let mut out = context.ui.out();
-    let printed = out.write_all(&result).and_then(|()| out.flush());
-    context.ui.status(format_args!(
-        "{} and user pool {}: {}",
-        place(&database),
-        pool.id(),
-        summary(&matched, dry_run)
-    ));
+    let done = tokio::try_join!(set, async { result(context, &matched, dry_run) });
+    let result = match done {
+        Ok(((), result)) => result,
+        Err(error) => {
+            if let Some(Error::Partial { not_done, .. }) = error.downcast_ref() {
+                let done = without(&matched, not_done);
+                // The error counts, and not whether the others can be printed.
+                let _ = tell(&done, &result(context, &done, dry_run)?);
+            }
+            return Err(error);
+        }
+    };
+    let printed = tell(&matched, &result);
     check(&matched)?;
-    unless_closed(printed)?;
+    printed?;
     // The process ends now, sooner than a hundred thousand entries are freed.
     mem::forget(matched);
     Ok(())
+}
+
+/// All but the users of these handles that were to change.
+fn without(matched: &[Matched], left: &[String]) -> Vec<Matched> {
+    let is_left = |one: &Matched| {
+        let handle = one.handle.as_ref();
+        one.outcome == Outcome::Changed && handle.is_some_and(|handle| left.contains(handle))
+    };
+    let done = matched.iter().filter(|one| !is_left(one));
+    done.cloned().collect()
 }
 
 /// Real ids are written over in production only when that was confirmed.

@@ -72,24 +72,15 @@ fn check_tls(checks: &mut Checks, database: &Database, tls: Option<&str>) {
         Some(version) => format!("{version}, sslmode {mode}"),
         None => format!("no TLS, sslmode {mode}"),
     };
-    // A Unix socket leads no farther than this machine.
-    let socket = url.hosts().iter().all(|host| host.starts_with('/'));
-    if !database.is_production() || socket {
+    if !database.is_production() || url.is_verified() {
         checks.ok("postgresql tls", detail);
         return;
     }
     let mend = "set sslmode=verify-full in PROD_CONNECTION_URL".to_owned();
-    let verified = match mode {
-        SslMode::VerifyCa | SslMode::VerifyFull => true,
-        SslMode::Require => url.root_certificates().is_some(),
-        SslMode::Disable | SslMode::Prefer => false,
-    };
     // With the other modes there is TLS up to a pooler, if not to the server.
     let may_be_plain = matches!(mode, SslMode::Disable | SslMode::Prefer);
     if tls.is_none() && may_be_plain {
         checks.problem("postgresql tls", detail, mend);
-    } else if verified {
-        checks.ok("postgresql tls", detail);
     } else {
         let detail = format!("{detail}: the server's certificate is not verified");
         checks.warning("postgresql tls", detail, mend);

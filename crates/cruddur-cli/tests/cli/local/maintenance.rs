@@ -37,7 +37,7 @@ fn a_copy_that_fails_is_removed_told_and_followed_by_a_start() {
     folder.run(&["local", "status"]).exits(0);
 
     // A start that fails as well does not hide the first reason.
-    std::fs::remove_file(data.join("postgres.password")).unwrap();
+    std::fs::write(data.join("postgres.password"), "another").unwrap();
     let failed = folder.run(&save).exits(1);
     assert!(failed.stderr.contains("error: cannot write"), "{failed}");
     assert!(
