@@ -160,11 +160,16 @@ pub async fn start(
 fn take_over(dir: &StackDir) -> Result<(Arc<Lock>, Option<State>), Error> {
     let lock = Arc::new(dir.lock(Purpose::Stack)?);
     let last = dir.read_state()?;
-    let own = |last: &State| last.pid == std::process::id();
-    if last.as_ref().is_some_and(own) {
+    if let Some(last) = &last
+        && last.pid == std::process::id()
+    {
         // In a container a process often gets the id of the one that died, and
         // would be taken for it until it is ready.
-        files::remove(&dir.state_path())?;
+        let nobody = 0;
+        dir.write_state(&State {
+            pid: nobody,
+            ..last.clone()
+        })?;
     }
     snapshot::finish(dir)?;
     Ok((lock, last))

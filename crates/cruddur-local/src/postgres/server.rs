@@ -64,6 +64,11 @@ impl Server {
                         wanted = &[];
                         continue;
                     }
+                    if reason == probe::WRONG_PASSWORD {
+                        let path = cluster.folder.with_file_name("postgres.password");
+                        let wrong = format!("{} is not the password of its role", path.display());
+                        return Err(failed(wrong, Vec::new()));
+                    }
                     let told = lines.iter().find_map(|line| {
                         let (_, rest) = line.split_once("FATAL:")?;
                         Some(rest.trim().to_owned())

@@ -265,7 +265,7 @@ async fn a_damaged_pool_and_a_missing_password_are_named_and_left_alone() {
     assert_eq!(fs::read(&password).unwrap(), good);
     fs::write(&password, "another").unwrap();
     let error = start(dir.clone(), options(), |_| {}).await.unwrap_err();
-    assert!(error.to_string().contains("password is another"), "{error}");
+    assert!(error.to_string().contains("is not the password"), "{error}");
     fs::remove_file(&password).unwrap();
     fs::remove_file(dir.path().join("state.json")).unwrap();
     let error = start(dir, options(), |_| {}).await.unwrap_err();
