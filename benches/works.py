@@ -263,8 +263,12 @@ def drain(setting, server, count, note="", restart=lambda: None):
     asked = setting.write("asked", items.moves(table, count, TOGETHER, queries=True))
     each = setting.write("each", items.moves(table, count, 1))
 
+    # Where it keeps its place in the stream.
+    folder = setting.path("drain")
+    os.makedirs(folder, exist_ok=True)
+
     def ddb(*words):
-        setting.run([setting.program, "ddb", *words, "--table", table, "-q"], server.env)
+        setting.run([setting.program, "ddb", *words, "--table", table, "-q"], server.env, folder)
 
     def fill():
         restart()
@@ -277,7 +281,9 @@ def drain(setting, server, count, note="", restart=lambda: None):
         return setting.replay(server, calls, *connections, prepare=fill, name=name)
 
     figures = setting.in_turn(
-        setting.cruddur(server, "ddb", "stream", "drain", "--table", table, prepare=fill),
+        setting.cruddur(
+            server, "ddb", "stream", "drain", "--table", table, prepare=fill, folder=folder
+        ),
         transactions(f"the server's transactions, {TOGETHER} moves each", few, 2),
         transactions("these, and the queries before them", asked, 2),
         transactions("the server's transactions, one move each", each),
