@@ -196,7 +196,7 @@ impl Context {
 }
 
 /// What a target is resolved from, besides the endpoints' variables.
-const NAME_A_TARGET: [&str; 15] = [
+const NAME_A_TARGET: [&str; 17] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_COGNITO_USER_POOL_ID",
     "AWS_DEFAULT_REGION",
@@ -210,6 +210,8 @@ const NAME_A_TARGET: [&str; 15] = [
     "PGHOST",
     "PGPASSWORD",
     "PGPORT",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
     "PGUSER",
     "PROD_CONNECTION_URL",
 ];

@@ -57,11 +57,11 @@ pub struct Imported {
     pub bad: Vec<BadLine>,
     /// All bad lines.
     pub bad_total: u64,
+    /// Those of them that only DynamoDB found fault with.
+    pub refused: u64,
     /// Whether the source is the answer to a scan, as the AWS CLI prints it, that says
     /// there is more than it has.
     pub goes_on: bool,
-    /// Those of them that only DynamoDB found fault with.
-    pub refused: u64,
     /// Why it ended before the file did, where no bad line is the reason.
     pub stopped: Option<Error>,
     /// The first line that was read and, for that reason, not written.
