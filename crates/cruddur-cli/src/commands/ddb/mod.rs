@@ -88,11 +88,13 @@ impl DdbCommand {
 /// Says what was consumed, where it was counted.
 fn tell_units(context: &Context, units: f64, kind: &str) {
     if units > 0.0 {
-        let s = if units == 1.0 { "" } else { "s" };
-        context
-            .ui
-            .status(format_args!("consumed {units} {kind} capacity unit{s}"));
+        context.ui.status(consumed(units, kind));
     }
+}
+
+fn consumed(units: f64, kind: &str) -> String {
+    let s = if units == 1.0 { "" } else { "s" };
+    format!("consumed {units} {kind} capacity unit{s}")
 }
 
 pub async fn run(context: &Context, command: DdbCommand) -> anyhow::Result<()> {

@@ -107,7 +107,10 @@ pub async fn check_users(checks: &mut Checks, found: Found, database: Option<Dat
         Ok(Ok(users)) => matching(checks, NAME, &users),
         Ok(Err(error)) => checks.failed(NAME, &error),
         // Or it is a long list, of sixty users a page.
-        Err(_) => checks.unchecked(&[NAME], "the pool and the database did not list them all in time"),
+        Err(_) => checks.unchecked(
+            &[NAME],
+            "the pool and the database did not list them all in time",
+        ),
     }
 }
 

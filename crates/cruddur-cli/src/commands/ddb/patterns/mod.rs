@@ -79,7 +79,8 @@ impl WindowArgs {
 
 /// Says what the query cost and, if there is more, how to see it.
 fn tell_rest(context: &Context, consumed_capacity: f64, next: Option<&str>) {
-    super::tell_units(context, consumed_capacity, "read");
+    let units = super::consumed(consumed_capacity, "read");
+    context.ui.status(units);
     if let Some(next) = next {
         let next = quoted(next);
         let more = format_args!("there is more: use --before {next}");
