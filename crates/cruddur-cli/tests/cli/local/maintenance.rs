@@ -122,11 +122,21 @@ fn a_stack_whose_folder_was_deleted_ends() {
 #[test]
 fn a_stack_that_is_ending_does_not_pass_for_one_that_runs() {
     let mut folder = Folder::new();
+    let written_down = folder.environment.path().join(".cruddur/state.json");
+    let mut seen = false;
     for _ in 0..4 {
         let [stack, _] = folder.up();
         signal(stack, libc::SIGTERM);
-        // The signal arrives a moment later.
-        std::thread::sleep(Duration::from_millis(20));
+        loop {
+            let text = std::fs::read_to_string(&written_down).unwrap();
+            let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let ending = state["ending"] == true;
+            seen |= ending;
+            if ending || !state["stopped_at"].is_null() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let up = folder
             .run(&["local", "up", "--detach", "--free-ports"])
             .exits(0);
@@ -134,6 +144,7 @@ fn a_stack_that_is_ending_does_not_pass_for_one_that_runs() {
         folder.run(&["local", "status"]).exits(0);
         folder.run(&["ddb", "list-tables"]).exits(0);
     }
+    assert!(seen);
 }
 
 #[test]
