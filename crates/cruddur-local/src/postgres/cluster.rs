@@ -36,18 +36,9 @@ impl Cluster {
     ) -> Result<Cluster, Error> {
         let folder = dir.data_path(Service::Postgres);
         let account = Account::needed(&folder);
-        let there = folder.join("PG_VERSION").exists();
+        let there = is_there(&folder);
         let password = match password(dir)? {
             Some(password) => password,
-            None if there => {
-                return Err(Error::Damaged {
-                    path: folder,
-                    reason: format!(
-                        "its password, {}, is missing",
-                        dir.password_path().display()
-                    ),
-                });
-            }
             None => {
                 // 122 random bits, in digits that need no escape anywhere. Saved
                 // before the cluster is: without it the cluster is lost.
@@ -136,21 +127,32 @@ impl Cluster {
     }
 }
 
-/// The password of the folder's cluster; where its file is gone, that which the last
-/// stack wrote down is saved anew.
+fn is_there(folder: &Path) -> bool {
+    folder.join("PG_VERSION").exists()
+}
+
+/// The password of the folder's cluster, where there is one; where its file is gone,
+/// that which the last stack wrote down is saved anew.
+///
+/// # Errors
+///
+/// [`Error::Damaged`] for a cluster whose password nobody knows.
 pub(crate) fn password(dir: &StackDir) -> Result<Option<String>, Error> {
-    let path = dir.password_path();
+    let (path, folder) = (dir.password_path(), dir.data_path(Service::Postgres));
     if let Some(text) = files::read_if_there(&path)? {
         return Ok(Some(text.trim().to_owned()));
     }
-    if !dir.data_path(Service::Postgres).exists() {
+    if !is_there(&folder) {
         return Ok(None);
     }
-    let last = dir.read_state()?.map(|last| last.postgres.password);
-    if let Some(password) = &last {
-        files::write(&path, password.as_bytes())?;
-    }
-    Ok(last)
+    let Some(last) = dir.read_state()? else {
+        return Err(Error::Damaged {
+            path: folder,
+            reason: format!("its password, {}, is missing", path.display()),
+        });
+    };
+    files::write(&path, last.postgres.password.as_bytes())?;
+    Ok(Some(last.postgres.password))
 }
 
 /// What tells PostgreSQL which letters there are: as on most servers all of Unicode's,

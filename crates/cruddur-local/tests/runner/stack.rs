@@ -268,6 +268,9 @@ async fn a_damaged_pool_and_a_missing_password_are_named_and_left_alone() {
     assert!(error.to_string().contains("is not the password"), "{error}");
     fs::remove_file(&password).unwrap();
     fs::remove_file(dir.path().join("state.json")).unwrap();
+    // Nor is a copy of it of any use.
+    let error = cruddur_local::snapshot_save(&dir, "none").unwrap_err();
+    assert!(error.to_string().contains("is missing"), "{error}");
     let error = start(dir, options(), |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("is missing"), "{error}");
 }
