@@ -331,7 +331,7 @@ pub fn local_hint(error: &cruddur_local::Error) -> Option<String> {
         Error::Service { reason, .. } if reason.contains("No space left on device") => {
             FREE_SPACE.to_owned()
         }
-        Error::Service { reason, .. } if reason.contains("is not the password") => {
+        Error::WrongPassword { .. } => {
             "write into that file what was set, or begin with empty data: `cruddur local reset`"
                 .to_owned()
         }

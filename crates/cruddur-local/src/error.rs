@@ -94,6 +94,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The password of the cluster's role was changed.
+    #[error("PostgreSQL did not start: {} is not the password of its role", path.display())]
+    WrongPassword {
+        /// The file that has the old one.
+        path: PathBuf,
+    },
     /// A service did not come up, or went down.
     #[error("{service} did not start: {reason}")]
     Service {

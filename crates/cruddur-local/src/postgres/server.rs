@@ -66,8 +66,7 @@ impl Server {
                     }
                     if reason == probe::WRONG_PASSWORD {
                         let path = cluster.folder.with_file_name("postgres.password");
-                        let wrong = format!("{} is not the password of its role", path.display());
-                        return Err(failed(wrong, Vec::new()));
+                        return Err(Error::WrongPassword { path });
                     }
                     let told = lines.iter().find_map(|line| {
                         let (_, rest) = line.split_once("FATAL:")?;
