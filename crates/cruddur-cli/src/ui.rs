@@ -125,8 +125,8 @@ impl Ui {
         Ok(())
     }
 
-    /// Prints one result: as JSON, or in the form for people that `human` writes. Nobody
-    /// who reads it is no error.
+    /// Prints one result: as JSON, or in the form for people that `human` writes. That
+    /// nobody reads it is no error.
     pub fn show<T: Serialize>(
         &self,
         value: &T,
@@ -137,7 +137,7 @@ impl Ui {
         unless_closed(written.and_then(|()| out.flush()))
     }
 
-    /// Prints a list: as one JSON array, one value a line, or for people. Nobody who
+    /// Prints a list: as one JSON array, one value a line, or for people. That nobody
     /// reads it is no error.
     pub fn list<T: Serialize>(
         &self,
@@ -156,9 +156,7 @@ impl Ui {
     /// Also where nobody reads them any more, so that no more are asked for.
     pub fn lines<T: Serialize>(&self, values: &[T]) -> io::Result<()> {
         let mut out = self.out();
-        for value in values {
-            json(&mut out, value, false)?;
-        }
+        json_lines(&mut out, values)?;
         out.flush()
     }
 
@@ -169,13 +167,10 @@ impl Ui {
         values: &[T],
         human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
-        if self.output != Output::Jsonl {
-            return self.write(out, &values, human);
+        match self.output {
+            Output::Jsonl => json_lines(&mut out, values),
+            _ => self.write(out, &values, human),
         }
-        for value in values {
-            json(&mut out, value, false)?;
-        }
-        Ok(())
     }
 
     fn write<T: Serialize>(
@@ -329,6 +324,12 @@ pub fn printable_line(text: &str) -> String {
 pub fn counted(number: u64, noun: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{s}")
+}
+
+fn json_lines<T: Serialize>(mut out: impl Write, values: &[T]) -> io::Result<()> {
+    values
+        .iter()
+        .try_for_each(|value| json(&mut out, value, false))
 }
 
 fn json<T: Serialize>(mut out: impl Write, value: &T, pretty: bool) -> io::Result<()> {
