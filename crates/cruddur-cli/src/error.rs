@@ -2,9 +2,10 @@
 //!
 //! Errors of the libraries become hints and statuses here and nowhere else.
 
-use std::io::{self, ErrorKind, Write as _};
+mod local;
+
+use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
-use std::path::Path;
 use std::process::ExitCode;
 
 use cruddur_core::target::{DEFAULT_CONNECTION_URL, DEFAULT_ENDPOINT_URL};
@@ -12,6 +13,7 @@ use cruddur_core::{Error, Service};
 
 use crate::args::{Global, quoted};
 use crate::ui::{Ui, printable_line};
+pub use local::hint as local_hint;
 
 /// The operation failed.
 pub const FAILED: u8 = 1;
@@ -36,7 +38,7 @@ pub fn report(ui: &Ui, global: &Global, failure: &anyhow::Error) -> ExitCode {
     if let Some(error) = failure.downcast_ref::<cruddur_local::Error>() {
         // Its sentence has the cause, which `{:#}` would tell a second time.
         ui.error(error);
-        return report_local(ui, error);
+        return local::report(ui, error);
     }
     let found = failure.chain().find_map(|e| e.downcast_ref::<Error>());
     if let Some(Error::Interrupted) = found {
@@ -80,23 +82,6 @@ pub fn tell_of_panic(panic: &PanicHookInfo<'_>) {
     let why = printable_line(&why);
     // Where stderr is closed there is nobody left to tell.
     let _ = writeln!(io::stderr(), "error: {what}: {why}");
-}
-
-fn report_local(ui: &Ui, error: &cruddur_local::Error) -> ExitCode {
-    use cruddur_local::Error;
-    for line in error.log() {
-        ui.detail(line);
-    }
-    if let Some(hint) = local_hint(error) {
-        ui.hint(hint);
-    }
-    ExitCode::from(match error {
-        Error::NotRunning { .. } => UNREACHABLE,
-        Error::NewerVersion { .. } | Error::SomebodyElses { .. } => REFUSED,
-        Error::NoSnapshot { .. } | Error::NoData { .. } => NOT_FOUND,
-        Error::SnapshotName { .. } => USAGE,
-        _ => FAILED,
-    })
 }
 
 /// Whoever read our output has seen enough: nothing to complain about.
@@ -301,104 +286,12 @@ pub fn credentials(service: Service, global: &Global) -> String {
     }
 }
 
-/// What mends an error of the local stack, where something does.
-pub fn local_hint(error: &cruddur_local::Error) -> Option<String> {
-    use cruddur_local::Error;
-    let hint = match error {
-        Error::AlreadyRunning { .. } => {
-            "use it as it is, or end it with `cruddur local down`".to_owned()
-        }
-        Error::Busy { .. } => "try again when that is done".to_owned(),
-        Error::Elsewhere { .. } => "run `cruddur local down` where it was started: in that \
-             container, or as that user"
-            .to_owned(),
-        Error::SomebodyElses { .. } => "work in a folder of your own".to_owned(),
-        Error::NotRunning { .. } | Error::NoData { .. } => {
-            "start it with `cruddur local up --detach`".to_owned()
-        }
-        Error::NewerVersion { .. } => {
-            "update cruddur, or start the stack in another folder".to_owned()
-        }
-        Error::NoPostgres => INSTALL.to_owned(),
-        Error::OtherPostgres { needed, .. } => format!(
-            "install PostgreSQL {needed} again, or begin with empty data: \
-             `cruddur local reset`"
-        ),
-        Error::File { path, source, .. } => return file_hint(path, source),
-        Error::Damaged { .. } => "put a good copy in its place, or begin with empty data: \
-             `cruddur local reset`"
-            .to_owned(),
-        Error::Service { reason, .. } if reason.contains("No space left on device") => {
-            FREE_SPACE.to_owned()
-        }
-        Error::WrongPassword { .. } => {
-            "write into that file what was set, or begin with empty data: `cruddur local reset`"
-                .to_owned()
-        }
-        Error::Service { .. } | Error::Detached { .. } => {
-            "read more with `cruddur local logs`".to_owned()
-        }
-        Error::StillRunning { .. } => {
-            "its disk may not answer; `cruddur local status` tells when it has ended".to_owned()
-        }
-        Error::NoSnapshot { .. } => "list them with `cruddur local snapshot list`".to_owned(),
-        Error::SnapshotExists { .. } => "choose another name".to_owned(),
-        Error::SnapshotName { .. } => {
-            "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit".to_owned()
-        }
-        _ => return None,
-    };
-    Some(hint)
-}
-
-const INSTALL: &str = "install it: `apt-get install postgresql` (Debian, Ubuntu), \
-     `dnf install postgresql-server` (Fedora), `brew install postgresql` (macOS); \
-     or set CONNECTION_URL to a server you have";
-
-const FREE_SPACE: &str = "free some space and try again";
-
-fn file_hint(path: &Path, source: &io::Error) -> Option<String> {
-    let hint = match source.kind() {
-        ErrorKind::PermissionDenied => match files_owner(path) {
-            Some(owner) => format!(
-                "the folder belongs to user id {owner}: run as that user, or use another folder"
-            ),
-            None => "use a folder that you may write to".to_owned(),
-        },
-        ErrorKind::ReadOnlyFilesystem => "use a folder on a disk that can be written".to_owned(),
-        ErrorKind::StorageFull => FREE_SPACE.to_owned(),
-        _ => return None,
-    };
-    Some(hint)
-}
-
-/// Who owns the nearest part of `path` that can be seen.
-fn files_owner(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    path.ancestors()
-        .find_map(|part| part.metadata().ok())
-        .map(|seen| seen.uid())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
     use super::*;
     use crate::args::Cli;
-
-    #[test]
-    fn without_postgresql_it_is_said_how_to_get_one() {
-        let hint = local_hint(&cruddur_local::Error::NoPostgres).unwrap();
-        for part in [
-            "apt-get install postgresql",
-            "dnf install",
-            "brew install",
-            "CONNECTION_URL",
-        ] {
-            assert!(hint.contains(part), "{hint}");
-        }
-    }
 
     #[test]
     fn a_stack_is_advised_only_where_it_would_be_found() {
